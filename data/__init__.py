@@ -1,0 +1,1 @@
+"""TFDS builders: one folder a data set, raw files in, prepared records out."""

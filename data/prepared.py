@@ -1,0 +1,249 @@
+"""From staged chunks to a prepared data set: TFDS records in ArrayRecord files, without TensorFlow.
+
+A variant of a data set is two TFDS configs in one folder, `<variant>_acquisitions` (one record a
+tile and date, in a fixed order) and `<variant>_photos` (which refer to the former by row). Each is
+written under TFDS's own temporary name and renamed when complete, the photos last: a data set whose
+photos are there is whole. Record rules: `gair_jax.input.records`.
+"""
+
+import collections
+import contextlib
+import io
+import json
+import pathlib
+import shutil
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow_datasets as tfds
+
+from gair_jax.builders import staging
+from gair_jax.config import InputError
+from gair_jax.input import records
+
+SPLITS = ('train', 'val', 'test')
+VERSION = '1.0.0'
+
+Labels = dict[str, tuple[tuple[int, ...], np.dtype | type]]
+
+
+class Content(NamedTuple):
+    """What a data set holds beside its records.
+
+    labels: name -> (shape, dtype) of the labels that every photo carries.
+    tile_labels: names of the [H, W] label rasters that every acquisition carries.
+    metadata: JSON that is stored with the set (bands, pixel_m, synthetic, tasks).
+    """
+
+    labels: Labels
+    tile_labels: tuple[str, ...]
+    metadata: dict[str, Any]
+
+
+class _Index(NamedTuple):
+    """How staged records refer to each other once they have rows."""
+
+    tiles: dict[str, int]
+    rows: dict[str, list[int]]
+    acquisitions: int
+    splits: dict[str, int]
+
+
+class PreparedBuilder(tfds.core.GeneratorBasedBuilder):
+    """Writes one of the two configs of a variant from its staging folder.
+
+    A data set derives a class of its own, whose name (in snake case) is that of the data set.
+    """
+
+    VERSION = tfds.core.Version(VERSION)
+
+    def __init__(
+        self,
+        *,
+        variant: str,
+        kind: str,
+        data_dir: pathlib.Path,
+        folder: pathlib.Path,
+        content: Content,
+        index: _Index,
+    ) -> None:
+        """Takes what TFDS does not know; `kind` is 'photos' or 'acquisitions'."""
+        self._kind, self._folder, self._content, self._index = kind, folder, content, index
+        super().__init__(
+            data_dir=str(data_dir),
+            config=tfds.core.BuilderConfig(name=f'{variant}_{kind}'),
+            file_format='array_record',
+        )
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        photos = self._kind == 'photos'
+        content = self._content
+        return self.dataset_info_from_configs(
+            features=records.photo_features(content.labels)
+            if photos
+            else records.acquisition_features(content.tile_labels),
+            metadata=tfds.core.MetadataDict(content.metadata),
+            # Photos refer to acquisitions by row, so these keep the order they were staged in.
+            disable_shuffling=not photos,
+        )
+
+    def _split_generators(self, manager: tfds.download.DownloadManager) -> dict[str, Any]:
+        del manager
+        if self._kind == 'acquisitions':
+            return {'tiles': self._generate_examples('tiles')}
+        return {split: self._generate_examples(split) for split in self._index.splits}
+
+    def _generate_examples(self, split: str) -> Iterator[tuple[Any, dict[str, Any]]]:
+        return self._acquisitions() if split == 'tiles' else self._photos(split)
+
+    def _acquisitions(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        for row, staged in enumerate(staging.read(self._folder, 'acquisitions')):
+            tile = self._index.tiles[staged.pop('tile_key')]
+            yield row, records.Acquisition(tile=tile, **staged).to_example()
+
+    def _photos(self, split: str) -> Iterator[tuple[str, dict[str, Any]]]:
+        for staged in staging.read(self._folder, 'photos'):
+            key = staged.pop('tile_key')
+            if staged.pop('split') != split:
+                continue
+            tile, rows = (self._index.tiles[key], self._index.rows[key]) if key else (-1, [])
+            photo = records.Photo(tile=tile, acquisitions=rows, **staged)
+            yield photo.id, photo.to_example()
+
+
+def _index(folder: pathlib.Path) -> _Index:
+    dated = collections.defaultdict(list)
+    total = 0
+    for row, staged in enumerate(staging.read(folder, 'acquisitions', ('tile_key', 'date'))):
+        dated[staged['tile_key']].append((staged['date'], row))
+        total = row + 1
+    counts = collections.Counter(
+        staged['split'] for staged in staging.read(folder, 'photos', ('split',))
+    )
+    return _Index(
+        tiles={key: tile for tile, key in enumerate(dated)},
+        rows={key: [row for _, row in sorted(pairs)] for key, pairs in dated.items()},
+        acquisitions=total,
+        splits={split: counts[split] for split in SPLITS if counts[split]},
+    )
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """TFDS tells of its progress on stdout, which belongs to the caller."""
+    tfds.disable_progress_bar()
+    with contextlib.redirect_stdout(io.StringIO()):
+        yield
+
+
+def _write(builder: PreparedBuilder, expected: dict[str, int]) -> None:
+    final = pathlib.Path(builder.data_dir)
+    for leftover in final.parent.glob('*.incomplete*'):
+        shutil.rmtree(leftover)
+    with _quiet():
+        builder.download_and_prepare()
+    written = {name: split.num_examples for name, split in builder.info.splits.items()}
+    assert written == expected, (final, written, expected)
+
+
+def config_dir(data_dir: pathlib.Path, name: str, variant: str, kind: str) -> pathlib.Path:
+    """Where the records of one kind ('photos' or 'acquisitions') of a variant lie."""
+    return pathlib.Path(data_dir) / name / f'{variant}_{kind}' / VERSION
+
+
+def pack(
+    builder: type[PreparedBuilder],
+    variant: str,
+    data_dir: pathlib.Path,
+    folder: pathlib.Path,
+    content: Content,
+) -> dict[str, int]:
+    """Writes both configs of a variant from its staging folder, which is removed at the end.
+
+    Returns:
+      Number of photos in each split, and of acquisitions under 'tiles'.
+
+    Raises:
+      InputError: the records cannot be written (disk full, file-size limit, no permission).
+    """
+    index = _index(folder)
+    assert index.splits, f'{folder}: no photos were staged'
+    parts = {'acquisitions': {'tiles': index.acquisitions}, 'photos': index.splits}
+    if not index.acquisitions:  # TFDS refuses a config without examples.
+        del parts['acquisitions']
+    for kind, expected in parts.items():
+        target = config_dir(data_dir, builder.name, variant, kind)
+        try:
+            shutil.rmtree(target.parent, ignore_errors=True)
+            made = builder(
+                variant=variant,
+                kind=kind,
+                data_dir=data_dir,
+                folder=folder,
+                content=content,
+                index=index,
+            )
+            _write(made, expected)
+        except OSError as error:
+            raise InputError(
+                f'{target}: cannot be written: {error.strerror or error}'
+            ) from error
+    shutil.rmtree(folder)
+    return {**index.splits, 'tiles': index.acquisitions}
+
+
+def built(data_dir: pathlib.Path, name: str, variant: str) -> dict[str, Any]:
+    """Metadata of a finished variant; empty if there is none."""
+    path = config_dir(data_dir, name, variant, 'photos') / 'metadata.json'
+    return json.loads(path.read_text()) if path.exists() else {}
+
+
+def prepare(
+    builder: type[PreparedBuilder],
+    *,
+    variant: str,
+    data_dir: pathlib.Path,
+    fingerprint: dict[str, Any],
+    content: Content,
+    chunks: int,
+    make: Callable[[int], staging.Chunk],
+    workers: int,
+    accept: Callable[[pathlib.Path], None] = lambda folder: None,
+) -> dict[str, int]:
+    """Stages and packs a variant; goes on where a killed build stopped, reuses a finished one.
+
+    Args:
+      builder: class of the data set.
+      variant: name of this build of it, letters, digits, `_` and `-`.
+      data_dir: folder that holds prepared data sets.
+      fingerprint: everything the records depend on, as JSON.
+      content: labels and metadata.
+      chunks: number of pieces of work.
+      make: picklable; makes one of them.
+      workers: processes.
+      accept: looks at the staging folder before it is packed; raises InputError to refuse it.
+
+    Returns:
+      Number of photos in each split, and of acquisitions under 'tiles'.
+
+    Raises:
+      InputError: the variant holds another build, or nothing can be written.
+    """
+    fingerprint = json.loads(json.dumps(fingerprint))
+    found = built(data_dir, builder.name, variant)
+    if found:
+        if found['build'] == fingerprint:
+            return found['counts']
+        where = config_dir(data_dir, builder.name, variant, 'photos')
+        raise InputError(
+            f'{where}: holds a build from other input or options; remove the folder, or give this '
+            'one another --variant'
+        )
+    folder = pathlib.Path(data_dir) / builder.name / f'{variant}.staging'
+    staging.run(folder, fingerprint, chunks, make, workers, f'{builder.name}/{variant}')
+    accept(folder)
+    index = _index(folder)
+    counts = {**index.splits, 'tiles': index.acquisitions}
+    metadata = {**content.metadata, 'build': fingerprint, 'counts': counts}
+    return pack(builder, variant, data_dir, folder, content._replace(metadata=metadata))

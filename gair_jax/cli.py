@@ -1,0 +1,158 @@
+"""`gair VERB`: parses, calls, prints; no logic.
+
+Nothing heavy is imported before a verb runs, so `gair VERB --help` answers at once.
+Exit codes: 0 fine, 1 a finding, 2 bad input, 3 a non-finite training step, 75 stopped by a signal
+with a checkpoint saved.
+"""
+
+import argparse
+import errno
+import os
+import pathlib
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from gair_jax.config import Config, InputError
+
+FULL = (errno.EFBIG, errno.ENOSPC, errno.EDQUOT)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one verb; returns the exit code."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    parser = _parser()
+    known, rest = parser.parse_known_args(arguments)
+    if rest and known.verb not in TAKES_OVERRIDES:
+        parser.error(f'unrecognized arguments: {" ".join(rest)}')
+    try:
+        return known.run(known, rest)
+    except InputError as error:
+        return _refuse(error)
+    except OSError as error:
+        if error.errno not in (*FULL, errno.ENOENT, errno.EACCES, errno.EISDIR, errno.ENOTDIR):
+            raise
+        return _refuse(f'{error.filename or "output"}: {error.strerror}.')
+
+
+def _refuse(message: object) -> int:
+    print(f'gair: {message}', file=sys.stderr)
+    return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    from gair_jax.cli_arguments import add_verbs
+
+    parser = argparse.ArgumentParser(
+        prog='gair',
+        description='GAIR: tiles, street view photos and places in one embedding, in JAX.',
+        epilog='gair VERB --help explains a verb.',
+    )
+    add_verbs(
+        parser.add_subparsers(dest='verb', required=True, metavar='VERB'),
+        {
+            'train': run_train, 'first-look': run_first_look,
+            'build': run_build, 'list': run_list, 'check': run_check,
+        },
+    )  # fmt: skip
+    return parser
+
+
+TAKES_OVERRIDES = ('train',)
+
+
+def load_config(path: str, overrides: Sequence[str]) -> Config:
+    """The config of a file (`path` or `path:argument`) with `--config.a.b=value` overrides.
+
+    Raises InputError naming an unknown field, a value of the wrong type, or a missing file.
+    """
+    from absl import flags
+    from ml_collections import config_flags
+
+    file = path.split(':')[0]
+    if not os.path.isfile(file):
+        raise InputError(f'--config: no such file: {file}')
+    if strange := [o for o in overrides if not o.startswith('--config.')]:
+        raise InputError(f'{strange[0]}: expected --config.FIELD=VALUE (fields: gair_jax/config.py).')
+    values = flags.FlagValues()
+    command = ['gair', f'--config={path}', *overrides]
+    config_flags.DEFINE_config_file('config', flag_values=values, sys_argv=command)
+    try:
+        values(command)
+    except (KeyError, AttributeError) as error:
+        raise InputError(f'{_flag(overrides, error)}: no such setting ({error.args[0]}).') from error
+    except (flags.IllegalFlagValueError, flags.UnrecognizedFlagError, TypeError) as error:
+        raise InputError(str(error).replace('\n', ' ')) from error
+    return values.config
+
+
+def _flag(overrides: Sequence[str], error: Exception) -> str:
+    """The override that an error speaks of."""
+    return next((o for o in overrides if any(w in str(error) for w in _words(o))), '--config')
+
+
+def _words(override: str) -> list[str]:
+    return [f'Field {part} ' for part in override.split('=')[0].removeprefix('--').split('.')]
+
+
+def run_train(arguments: argparse.Namespace, overrides: list[str]) -> int:
+    """`gair train`."""
+    config = load_config(arguments.config, overrides)
+    from gair_jax.train import loop
+
+    try:
+        result = loop.train(config, arguments.workdir)
+    except loop.NonFiniteStepError as error:
+        print(f'gair: {error}', file=sys.stderr)
+        return 3
+    except loop.StoppedError as error:
+        print(f'gair: {error}', file=sys.stderr)
+        return 75
+    print(f'{result.steps} steps done; checkpoints in {arguments.workdir}.')
+    return 0
+
+
+def run_first_look(arguments: argparse.Namespace, rest: list[str]) -> int:
+    """`gair first-look`."""
+    from gair_jax.transfer import first_look
+
+    first_look.run(
+        pathlib.Path(arguments.checkpoint),
+        pathlib.Path(arguments.out or arguments.checkpoint),
+        data_dir=arguments.data_dir,
+        seed=arguments.seed,
+    )
+    return 0
+
+
+def run_build(arguments: argparse.Namespace, rest: list[str]) -> int:
+    """`gair data build NAME`."""
+    from gair_jax.builders import catalogue
+
+    options: dict[str, Any] = {
+        k: v for k, v in vars(arguments).items() if k not in ('verb', 'action', 'name', 'run')
+    }
+    print(catalogue.build(arguments.name, **options))
+    return 0
+
+
+def run_list(arguments: argparse.Namespace, rest: list[str]) -> int:
+    """`gair data list`."""
+    from gair_jax.builders import catalogue
+
+    print(catalogue.table(arguments.data_dir))
+    return 0
+
+
+def run_check(arguments: argparse.Namespace, rest: list[str]) -> int:
+    """`gair data check NAME`."""
+    from gair_jax.builders import catalogue
+
+    findings = catalogue.check(arguments.data_dir, arguments.name, arguments.variant)
+    for finding in findings:
+        print(finding)
+    return 1 if findings else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,304 @@
+"""What can be set, with unit, range and source.
+
+Plain keyword-only dataclasses, read-only by convention. Every field says through `affects` where it
+acts, and a test holds it to that:
+
+  model, loss, optimizer   the compiled training step, or the initial parameters
+  input                    the batches
+  run                      neither: where things are written, how often, how they are read
+
+The paper is arXiv 2503.16683; "release" is the authors' public inference code, "history" the
+training code in the same repository's first public commit. `paper()`, `release()` and `history()`
+return the three named presets; a preset only sets values, each of which can be set alone.
+"""
+
+import dataclasses
+from typing import Any
+
+AFFECTS = ('model', 'loss', 'optimizer', 'input', 'run')
+
+
+class InputError(ValueError):
+    """Something the user gave cannot be used; the message is one sentence that says what and where.
+
+    The command line prints the sentence and exits with code 2.
+    """
+
+
+def setting(default: Any, affects: str, text: str) -> Any:
+    """A dataclass field that says where it acts (`AFFECTS`) and what it means."""
+    assert affects in AFFECTS, affects
+    return dataclasses.field(default=default, metadata={'affects': affects, 'help': text})
+
+
+def _section(kind: type) -> Any:
+    return dataclasses.field(default_factory=kind)
+
+
+@dataclasses.dataclass(kw_only=True)
+class DataConfig:
+    """Which prepared data set is read (`gair data build` writes it)."""
+
+    dir: str = setting('prepared', 'run', 'folder that holds prepared data sets')
+    name: str = setting('synthetic_world', 'input', 'builder: synthetic_world, photos, eurosat_rgb')
+    variant: str = setting('tiny', 'input', 'which build of it, as given to gair data build --variant')
+    train_split: str = setting('train', 'input', 'split that is trained on')
+    eval_split: str = setting('val', 'run', 'split of the validation losses')
+    balance: str = setting('none', 'input', 'none, or group: every group (city) drawn equally often')
+    threads: int = setting(4, 'run', 'reading threads, >= 1; never changes a batch')
+
+
+@dataclasses.dataclass(kw_only=True)
+class RsInputConfig:
+    """How a remote sensing tile becomes network input."""
+
+    sensor: str = setting('sentinel2_10', 'model', 'sensor contract (gair_jax.sensors.CONTRACTS)')
+    window: int = setting(96, 'input', 'side of the window cut from the tile, in its pixels')
+    placement: str = setting('random', 'input', 'random or centre window, or whole: the tile resized')
+    size: int = setting(96, 'input', 'side of the network input, pixels; the window is resized to it')
+    kernel: str = setting('cubic_antialias', 'input', 'cubic_antialias (a = -0.5), or cubic (a = -0.75)')
+    flip: float = setting(0.5, 'input', 'probability of a horizontal flip, which moves xy too')
+    jitter: float = setting(0.7, 'input', 'probability of colour jitter')
+    jitter_brightness: float = setting(0.2, 'input', 'brightness factor drawn from 1 +- this')
+    jitter_contrast: float = setting(0.2, 'input', 'contrast factor drawn from 1 +- this')
+    jitter_bands: tuple[str, ...] = setting(('B02', 'B03', 'B04'), 'input', 'bands that are jittered')
+
+
+@dataclasses.dataclass(kw_only=True)
+class SvInputConfig:
+    """How a street view photo becomes network input."""
+
+    size: int = setting(224, 'input', 'side of the network input, pixels')
+    kernel: str = setting('cubic_antialias', 'input', 'cubic_antialias (a = -0.5), or cubic (a = -0.75)')
+    flip: float = setting(0.5, 'input', 'probability of a horizontal flip')
+    jitter: float = setting(0.3, 'input', 'probability of colour jitter')
+    jitter_brightness: float = setting(0.1, 'input', 'brightness factor drawn from 1 +- this')
+    jitter_contrast: float = setting(0.1, 'input', 'contrast factor drawn from 1 +- this')
+    jitter_saturation: float = setting(0.1, 'input', 'saturation factor drawn from 1 +- this')
+    jitter_hue: float = setting(0.1, 'input', 'hue turned by up to this share of the circle, 0..0.5')
+
+
+@dataclasses.dataclass(kw_only=True)
+class NoiseConfig:
+    """Von Mises-Fisher noise on positions (paper section 5.4)."""
+
+    kappa: float = setting(0.0, 'input', 'concentration; 0 is off, 300 moves a point about 460 km')
+    target: str = setting('location', 'input', 'location: only the lonlat encoded; both: xy is redrawn')
+
+
+@dataclasses.dataclass(kw_only=True)
+class InputConfig:
+    """From record to batch."""
+
+    rs: RsInputConfig = _section(RsInputConfig)
+    sv: SvInputConfig = _section(SvInputConfig)
+    noise: NoiseConfig = _section(NoiseConfig)
+    augment: bool = setting(True, 'input', 'off: no flip, no jitter, first date, centred window')
+    date: str = setting('random', 'input', 'random, or first: which acquisition of the tile is read')
+
+
+@dataclasses.dataclass(kw_only=True)
+class EncoderConfig:
+    """A vision transformer; 0 in dim, depth, heads or mlp_dim means that of `size`."""
+
+    enabled: bool = setting(True, 'model', 'off: the model has no such encoder')
+    size: str = setting('B', 'model', 'Ti, S, B or L (dim 192, 384, 768, 1024)')
+    dim: int = setting(0, 'model', 'width of the tokens')
+    depth: int = setting(0, 'model', 'number of layers')
+    heads: int = setting(0, 'model', 'attention heads; must divide dim')
+    mlp_dim: int = setting(0, 'model', 'hidden width of the feed-forward blocks')
+    patch: int = setting(16, 'model', 'side of a patch, pixels of the network input')
+    position: str = setting('learned', 'model', 'learned, sincos (fixed), or alibi (2-D distance bias)')
+    class_token: bool = setting(False, 'model', 'put a learned token before the patches')
+    qkv_bias: bool = setting(True, 'model', 'biases on queries, keys and values')
+    norm_eps: float = setting(1e-6, 'model', 'epsilon of the layer norms')
+    final_norm: bool = setting(True, 'model', 'layer norm after the last layer')
+    pooling: str = setting('mean', 'model', 'mean of patch tokens, class token, or pooler (tanh of class)')
+    attention_dropout: float = setting(0.0, 'model', 'dropout on attention weights, 0..1')
+    hidden_dropout: float = setting(0.0, 'model', 'dropout after projections, 0..1')
+
+
+@dataclasses.dataclass(kw_only=True)
+class LocationConfig:
+    """Random Fourier features of the Equal Earth projection at several scales (paper 3.3, GeoCLIP)."""
+
+    enabled: bool = setting(True, 'model', 'off: no location encoder, so no SECL (w/o Loc)')
+    sigma: tuple[float, ...] = setting((1.0, 16.0, 256.0), 'model', 'frequency scale of each branch')
+    frequencies: int = setting(256, 'model', 'frequencies a branch')
+    hidden: tuple[int, ...] = setting((1024, 1024, 1024), 'model', 'hidden widths of each branch')
+
+
+@dataclasses.dataclass(kw_only=True)
+class NiliConfig:
+    """How the tile's patch grid is read at a point (paper 3.2)."""
+
+    kind: str = setting('nili', 'model', 'nili, bilinear, bicubic, mean (w/o NILI) or attention')
+    hidden: tuple[int, ...] = setting((256,) * 4, 'model', 'ReLU widths of H; () is one affine layer')
+    schedule: str = setting('gather', 'model', 'gather (few queries) or convolve (many): same numbers')
+    padding: str = setting('border', 'model', 'bilinear and bicubic outside the grid: border or zeros')
+    coordinates: str = setting('centred', 'model', 'centred; history: its transposed [0, 1] reading')
+    layers: int = setting(2, 'model', 'layers of the attention query')
+    heads: int = setting(8, 'model', 'heads of the attention query')
+
+
+@dataclasses.dataclass(kw_only=True)
+class MaeConfig:
+    """Masked autoencoding (paper's MAE ablation; He et al. 2022); used when loss.objective is mae."""
+
+    mask_ratio: float = setting(0.75, 'model', 'share of RS patches that is masked, 0..1')
+    norm_pixels: bool = setting(True, 'model', 'targets normalised within each patch')
+    photo: bool = setting(True, 'model', 'the photo is a special masked patch of the tile, at its xy')
+    photo_side: int = setting(16, 'model', 'side of the photo target, pixels')
+    decoder_dim: int = setting(512, 'model', 'decoder width')
+    decoder_depth: int = setting(8, 'model', 'decoder layers')
+    decoder_heads: int = setting(16, 'model', 'decoder attention heads')
+
+
+@dataclasses.dataclass(kw_only=True)
+class ModelConfig:
+    """The three encoders, NILI and what is common to them."""
+
+    embed_dim: int = setting(768, 'model', 'width of the common embedding')
+    rs: EncoderConfig = _section(EncoderConfig)
+    sv: EncoderConfig = _section(EncoderConfig)
+    location: LocationConfig = _section(LocationConfig)
+    nili: NiliConfig = _section(NiliConfig)
+    mae: MaeConfig = _section(MaeConfig)
+    projections: tuple[str, ...] = setting((), 'model', 'sides with a linear projection: rs, sv, location')
+    dtype: str = setting('float32', 'model', 'compute type of the transformers: float32 or bfloat16')
+    remat: str = setting('none', 'model', 'recompute in the backward pass: none, dots or full')
+    rolled: bool = setting(False, 'model', 'layers as one rolled loop: compiles fast, runs slower')
+
+
+@dataclasses.dataclass(kw_only=True)
+class LossConfig:
+    """INCL + weight x SECL (paper equations 2 to 4), or MAE."""
+
+    objective: str = setting('gair', 'loss', 'gair, or mae')
+    incl_weight: float = setting(1.0, 'loss', 'weight of tile against photo')
+    secl_weight: float = setting(0.5, 'loss', 'lambda: weight of place against tile and photo')
+    secl_denominator: str = setting(
+        'positive_and_bank', 'loss', 'positive_and_bank, batch_and_bank or batch_only'
+    )
+    temperature: float = setting(0.07, 'loss', 'softmax temperature, > 0')
+    learn_temperature: bool = setting(False, 'loss', 'train the temperature, from the value above')
+    distillation: float = setting(0.0, 'loss', 'weight of cosine distillation to the start encoders')
+    mask_same_tile: bool = setting(False, 'loss', 'photos of the anchor tile are no negatives')
+    mask_radius_m: float = setting(0.0, 'loss', 'places nearer than this are no negatives; 0 is off')
+
+
+@dataclasses.dataclass(kw_only=True)
+class BankConfig:
+    """The memory bank of past places (paper 3.4)."""
+
+    size: int = setting(4096, 'loss', 'slots; 0 is no bank')
+    content: str = setting('positions', 'loss', 'positions (re-encoded with gradient), or embeddings')
+    start: str = setting('empty', 'loss', 'empty (masked), or null_island (random, as in history)')
+
+
+@dataclasses.dataclass(kw_only=True)
+class OptimizerConfig:
+    """AdamW with linear warm-up and cosine decay (paper section 4)."""
+
+    name: str = setting('adamw', 'optimizer', 'adamw or sgd')
+    rate: float = setting(1.5e-6, 'optimizer', 'peak learning rate at rate_batch')
+    rate_batch: int = setting(256, 'optimizer', 'rate is scaled by batch / this; 0: used as it is')
+    b1: float = setting(0.9, 'optimizer', 'decay of the first moment')
+    b2: float = setting(0.999, 'optimizer', 'decay of the second moment')
+    weight_decay: float = setting(0.01, 'optimizer', 'decoupled decay; not on norms and biases')
+    warmup: float = setting(0.05, 'optimizer', 'share of the run with linearly rising rate, 0..1')
+    schedule: str = setting('cosine', 'optimizer', 'cosine (to zero) or constant, after warm-up')
+    clip: float = setting(0.0, 'optimizer', 'largest global gradient norm; 0 is off')
+
+
+@dataclasses.dataclass(kw_only=True)
+class InitConfig:
+    """Checkpoints to start from, whole or by subtree; empty: drawn anew."""
+
+    rs: str = setting('', 'run', 'checkpoint whose RS encoder is taken')
+    sv: str = setting('', 'run', 'checkpoint whose street view encoder is taken')
+    location: str = setting('', 'run', 'checkpoint whose location encoder is taken')
+    all: str = setting('', 'run', 'checkpoint whose every parameter is taken')
+
+
+@dataclasses.dataclass(kw_only=True)
+class CheckpointConfig:
+    """When training saves."""
+
+    every: int = setting(1000, 'run', 'steps between checkpoints, >= 1')
+    keep: int = setting(3, 'run', 'newest checkpoints kept, beside the best one')
+
+
+@dataclasses.dataclass(kw_only=True)
+class EvalConfig:
+    """Validation during training, with the training loss itself."""
+
+    every: int = setting(1000, 'run', 'steps between validations; 0 is off')
+    batches: int = setting(8, 'run', 'most batches read a validation')
+
+
+@dataclasses.dataclass(kw_only=True)
+class LogConfig:
+    """Metrics: JSON lines and TensorBoard in the workdir, a progress bar on a terminal."""
+
+    every: int = setting(10, 'run', 'steps between metric lines, >= 1')
+    tensorboard: bool = setting(True, 'run', 'write TensorBoard event files')
+
+
+@dataclasses.dataclass(kw_only=True)
+class Config:
+    """A pre-training run."""
+
+    seed: int = setting(0, 'model', 'seeds parameters, order, windows and augmentation')
+    batch: int = setting(256, 'input', 'global batch size')
+    epochs: float = setting(100.0, 'optimizer', 'length of the run in passes over the data')
+    steps: int = setting(0, 'optimizer', 'length of the run in steps; 0: from epochs')
+    data: DataConfig = _section(DataConfig)
+    input: InputConfig = _section(InputConfig)
+    model: ModelConfig = _section(ModelConfig)
+    loss: LossConfig = _section(LossConfig)
+    bank: BankConfig = _section(BankConfig)
+    optimizer: OptimizerConfig = _section(OptimizerConfig)
+    init: InitConfig = _section(InitConfig)
+    checkpoint: CheckpointConfig = _section(CheckpointConfig)
+    eval: EvalConfig = _section(EvalConfig)
+    log: LogConfig = _section(LogConfig)
+
+
+def paper() -> Config:
+    """The model and training that the paper describes (its section 4)."""
+    config = Config()
+    rs = config.model.rs
+    rs.patch, rs.heads, rs.position = 8, 16, 'alibi'
+    rs.qkv_bias, rs.norm_eps = False, 1e-5
+    return config
+
+
+def release() -> Config:
+    """The public inference code: loads the official weights and reproduces their numbers."""
+    config = paper()
+    config.input.rs.placement = 'whole'
+    config.input.rs.kernel = config.input.sv.kernel = 'cubic'
+    config.model.rs.final_norm = False
+    sv = config.model.sv
+    sv.class_token, sv.pooling, sv.norm_eps = True, 'pooler', 1e-12
+    config.model.nili.hidden, config.model.nili.padding = (), 'zeros'
+    config.model.projections = ('sv',)
+    return config
+
+
+def history() -> Config:
+    """The authors' earlier training code, its transposed query coordinates included."""
+    config = release()
+    config.input.rs.kernel = config.input.sv.kernel = 'cubic_antialias'
+    config.model.rs.final_norm = True
+    config.model.sv.attention_dropout = 0.1
+    config.model.nili.coordinates = 'history'
+    config.loss.secl_weight, config.loss.distillation = 1.0, 0.2
+    config.bank.start = 'null_island'
+    opt = config.optimizer
+    opt.rate, opt.rate_batch, opt.b2, opt.weight_decay = 1.44e-4, 0, 0.95, 0.05
+    return config
+
+
+PRESETS = {'paper': paper, 'release': release, 'history': history}

@@ -1,0 +1,169 @@
+"""Sensor contracts: which bands a network takes, in which order, and how they become its input.
+
+A contract travels with a checkpoint, so that whoever serves it prepares pixels as training did.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float, Int, Shaped
+
+from gair_jax.config import InputError
+
+SCALINGS = ('two_sigma_uint8', 'z_score')
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SensorContract:
+    """Bands by name and order with unit, offset, statistics and nodata.
+
+    Attributes:
+      name: key in `CONTRACTS`.
+      bands: band names in network order.
+      unit: of the stored values: 'DN' (Sentinel-2 reflectance x 10000) or 'uint8'.
+      mean, std: per band, of stored value minus `offset`.
+      offset: subtracted from stored values first; 1000 for unharmonised Sentinel-2 since 2022.
+      scaling: 'two_sigma_uint8', u/255 with u = trunc(clip((v - (m - 2s)) / (4s) * 255, 0, 255)), so
+        [0, 1]; or 'z_score', (v - m) / s.
+      nodata: the stored value that means nothing was seen, if every band holds it; nan: no such value.
+    """
+
+    name: str
+    bands: tuple[str, ...]
+    unit: str
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    offset: float
+    scaling: str
+    nodata: float
+
+    def __post_init__(self) -> None:
+        """Refuses a contract that contradicts itself."""
+        if not len(self.bands) == len(self.mean) == len(self.std):
+            raise InputError(
+                f'sensor contract {self.name}: expected one mean and std for each of its '
+                f'{len(self.bands)} bands, found {len(self.mean)} and {len(self.std)}.'
+            )
+        if self.scaling not in SCALINGS:
+            raise InputError(
+                f'sensor contract {self.name}: expected scaling {" or ".join(SCALINGS)}, found '
+                f'{self.scaling!r}.'
+            )
+
+    def select(self, available: Sequence[str]) -> Int[np.ndarray, ' c']:
+        """Indices of this contract's bands among `available`; InputError names a missing one."""
+        return band_indices(available, self.bands)
+
+    def normalize(self, values: Shaped[np.ndarray, '*batch c']) -> Float[np.ndarray, '*batch c']:
+        """Network input, float32, from stored values of this contract's bands, channels last.
+
+        A nan becomes 0, the lowest input of a scaled band and the mean of a z-scored one.
+        """
+        if values.shape[-1] != len(self.bands):
+            raise InputError(
+                f'sensor contract {self.name}: expected {len(self.bands)} bands, found '
+                f'{values.shape[-1]}.'
+            )
+        v = values.astype(np.float32) - np.float32(self.offset)
+        mean, std = np.float32(self.mean), np.float32(self.std)
+        if self.scaling == 'z_score':
+            return np.nan_to_num((v - mean) / std, nan=0.0)
+        level = np.clip((v - (mean - 2 * std)) / (4 * std) * 255, 0, 255)
+        return np.nan_to_num(np.trunc(level) / np.float32(255), nan=0.0)
+
+    def missing(self, values: Shaped[np.ndarray, '*batch c']) -> Bool[np.ndarray, '*batch']:
+        """Pixels without data: nodata in every band (a zero in one band is data), or nan in any."""
+        nothing = (values == self.nodata).all(axis=-1)
+        return nothing | np.isnan(values).any(axis=-1)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values; `from_dict` reads them back."""
+        values = dataclasses.asdict(self)
+        values['nodata'] = None if np.isnan(self.nodata) else self.nodata
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> 'SensorContract':
+        """The contract that `to_dict` gave; InputError names a field that is absent or unknown."""
+        names = {field.name for field in dataclasses.fields(cls)}
+        if odd := sorted(names ^ set(values)):
+            raise InputError(f'sensor contract: field {odd[0]!r} is absent or unknown.')
+        made = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+        made['nodata'] = float('nan') if made['nodata'] is None else made['nodata']
+        return cls(**made)
+
+
+_L2A = ('B01', 'B02', 'B03', 'B04', 'B05', 'B06', 'B07', 'B08', 'B8A', 'B09', 'B11', 'B12')
+
+TEN_BANDS = ('B02', 'B03', 'B04', 'B05', 'B06', 'B07', 'B08', 'B8A', 'B11', 'B12')
+
+# Stored orders of Sentinel-2 rasters whose bands carry no names, by their number; the EuroSAT
+# originals have 13 bands too, with B8A moved to the end.
+BAND_ORDERS: dict[int | str, tuple[str, ...]] = {
+    10: TEN_BANDS,
+    12: _L2A,
+    13: (*_L2A[:10], 'B10', *_L2A[10:]),
+    'eurosat': (*_L2A[:8], 'B09', 'B10', 'B11', 'B12', 'B8A'),
+}
+
+CONTRACTS = {
+    contract.name: contract
+    for contract in (
+        # Statistics of the authors' release: Sentinel-2 L2A, harmonised (no offset).
+        SensorContract(
+            name='sentinel2_10',
+            bands=TEN_BANDS,
+            unit='DN',
+            mean=(
+                1172.9397, 1378.0846, 1509.3327, 1750.0275, 2073.2758,
+                2207.3283, 2245.1629, 2284.6384, 2231.7283, 1899.1932,
+            ),  # fmt: skip
+            std=(
+                706.6250, 720.1862, 783.1424, 707.1962, 714.2782,
+                748.1827, 852.3585, 762.0849, 690.0165, 669.9036,
+            ),  # fmt: skip
+            offset=0.0,
+            scaling='two_sigma_uint8',
+            nodata=0.0,
+        ),
+        SensorContract(
+            name='street_view_rgb',
+            bands=('R', 'G', 'B'),
+            unit='uint8',
+            mean=(135.47184384, 142.28621995, 145.12271992),
+            std=(59.19978436, 59.35279219, 72.02295734),
+            offset=0.0,
+            scaling='z_score',
+            nodata=float('nan'),
+        ),
+    )
+}
+
+
+def contract(name: str) -> SensorContract:
+    """The contract of that name; InputError lists the known ones."""
+    if name not in CONTRACTS:
+        raise InputError(f'sensor: expected one of {", ".join(CONTRACTS)}, found {name!r}.')
+    return CONTRACTS[name]
+
+
+def band_indices(stored: Sequence[str], wanted: Sequence[str]) -> Int[np.ndarray, ' c']:
+    """Where each wanted band stands among the stored ones; 'B2' and 'b02' both mean 'B02'.
+
+    Raises:
+      InputError: a wanted band is not stored, or stored twice.
+    """
+    names = [canonical(band) for band in stored]
+    for band in wanted:
+        if names.count(canonical(band)) != 1:
+            what = 'missing' if canonical(band) not in names else 'there twice'
+            raise InputError(f'band {band} is {what}: found {", ".join(stored)}.')
+    return np.array([names.index(canonical(band)) for band in wanted], np.int64)
+
+
+def canonical(band: str) -> str:
+    """The name as ESA writes it: 'b2' -> 'B02', 'B8a' -> 'B8A'; other names only in capitals."""
+    name = band.strip().upper()
+    return f'B0{name[1]}' if len(name) == 2 and name[0] == 'B' and name[1].isdigit() else name

@@ -1,0 +1,286 @@
+"""The training loop: resume, step, measure, validate, save; stop well on a signal.
+
+Order of starting, as in big_vision: a checkpoint in the workdir is resumed; else `init.*` names
+checkpoints to start from; else parameters are drawn.
+"""
+
+import dataclasses
+import functools
+import json
+import math
+import os
+import pathlib
+import signal
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from gair_jax.config import Config, InputError
+from gair_jax.input.pipeline import Pipeline
+from gair_jax.train import checkpoint, objective, optimizer, sharding, start
+from gair_jax.train.metrics_writer import MetricsWriter, ProgressBar
+from gair_jax.train.state import TrainState, parameter_count
+from gair_jax.train.step import eval_step, init_state, train_step
+
+
+class NonFiniteStepError(RuntimeError):
+    """A step's loss or gradient was not finite; names the step and its records. Exit code 3."""
+
+
+class StoppedError(RuntimeError):
+    """A signal asked for the end; the state is saved. Exit code 75."""
+
+
+class Result(NamedTuple):
+    """What a run leaves: its last state and how far it got."""
+
+    state: TrainState
+    steps: int
+
+
+def train(
+    config: Config,
+    workdir: str | os.PathLike[str],
+    *,
+    devices: Sequence[jax.Device] | None = None,
+    say: Callable[[str], None] = print,
+) -> Result:
+    """Pre-trains until the configured length, resuming where `workdir` holds a checkpoint.
+
+    Args:
+        config: the run; with other settings than the stored ones it is refused.
+        workdir: folder that gets config.json, metrics.jsonl, checkpoints/ and best/.
+        devices: those to use; all of this process's by default.
+        say: takes the sentences that a run says at its start.
+
+    Raises:
+        InputError: a setting, the data set or the stored checkpoint cannot be used.
+        NonFiniteStepError: a step was not finite; what was saved before stays.
+        StoppedError: SIGTERM or SIGINT came; the last step is saved.
+    """
+    workdir = pathlib.Path(workdir).absolute()
+    _check_lengths(config)
+    _check_same_run(config, workdir)
+    mesh = sharding.make_mesh(devices)
+    sharding.check_batch(mesh, config.batch)
+    run = _Run(config, workdir, mesh)
+    try:
+        state = run.starting_state(say)
+        with jax.set_mesh(mesh), _stop_on_signals() as stop:
+            return run.go(state, stop)
+    finally:
+        run.close()
+
+
+def _check_lengths(config: Config) -> None:
+    """Refuses lengths and intervals that no run can have."""
+    least = {
+        'batch': (config.batch, 1),
+        'steps': (config.steps, 0),
+        'checkpoint.every': (config.checkpoint.every, 1),
+        'checkpoint.keep': (config.checkpoint.keep, 1),
+        'eval.every': (config.eval.every, 0),
+        'eval.batches': (config.eval.batches, 1),
+        'log.every': (config.log.every, 1),
+    }
+    for name, (found, lowest) in least.items():
+        if found < lowest:
+            raise InputError(f'{name}: expected at least {lowest}, found {found}.')
+    if not config.steps and config.epochs <= 0:
+        raise InputError(f'epochs: expected more than 0 (or steps set), found {config.epochs}.')
+
+
+def _check_same_run(config: Config, workdir: pathlib.Path) -> None:
+    stored = checkpoint.stored_config(workdir)
+    changed = checkpoint.differences(stored, config) if stored else []
+    if changed:
+        more = f' and {len(changed) - 1} more' if len(changed) > 1 else ''
+        raise InputError(
+            f'{workdir}: holds a checkpoint of another run: {changed[0]}{more}; '
+            'use another workdir, or init.all to start from it.'
+        )
+
+
+class _Run:
+    """What one run holds open; `go` is the loop."""
+
+    def __init__(self, config: Config, workdir: pathlib.Path, mesh: jax.sharding.Mesh) -> None:
+        self.config, self.mesh = config, mesh
+        self.data = Pipeline(
+            config, config.data.train_split,
+            process_index=jax.process_index(), process_count=jax.process_count(),
+        )  # fmt: skip
+        self.steps = optimizer.total_steps(config, self.data.examples)
+        self.objective = objective.create(config)
+        self.optimizer = optimizer.create(config, self.steps)
+        self.rate = optimizer.schedule(config, self.steps)
+        workdir.mkdir(parents=True, exist_ok=True)
+        _write_config(config, workdir)
+        self.saver = checkpoint.Saver(workdir, config, self.data.contracts)
+        self.writer = MetricsWriter(
+            workdir, after_step=self.saver.latest_step(), tensorboard=config.log.tensorboard
+        )
+        self.step = jax.jit(
+            functools.partial(
+                train_step, objective=self.objective, optimizer=self.optimizer, seed=config.seed
+            ),
+            donate_argnums=0,
+        )
+        self.eval_step = jax.jit(
+            functools.partial(eval_step, objective=self.objective, seed=config.seed)
+        )
+
+    def starting_state(self, say: Callable[[str], None]) -> TrainState:
+        """Resumed, or drawn and then overwritten by what `config.init` names."""
+        make = functools.partial(
+            init_state, objective=self.objective, optimizer=self.optimizer
+        )
+        everywhere = sharding.replicated(self.mesh)
+        key = jax.random.key(self.config.seed)
+        if self.saver.latest_step() >= 0:
+            shapes = jax.eval_shape(make, key)
+            abstract = jax.tree.map(
+                lambda s: jax.ShapeDtypeStruct(s.shape, s.dtype, sharding=everywhere), shapes
+            )
+            say(f'Resuming after step {self.saver.latest_step()}.')
+            return self.saver.restore(abstract)
+        for remark in start.remarks(self.config):
+            say(remark)
+        state = jax.jit(make, out_shardings=everywhere)(key)
+        if any(dataclasses.asdict(self.config.init).values()):
+            params = jax.device_put(start.apply(self.config, state.params), everywhere)
+            teacher = self.objective.init_teacher(params)
+            state = dataclasses.replace(state, params=params, teacher=teacher)
+        say(
+            f'{parameter_count(state.params) / 1e6:.1f} M parameters, {self.data.examples} examples, '
+            f'{self.steps} steps of {self.config.batch}.'
+        )
+        return state
+
+    def go(self, state: TrainState, stop: list[str]) -> Result:
+        """Steps until the end. Metrics are read one step late, so that the device never waits."""
+        begin = int(state.step)
+        pending: _Pending | None = None
+        waited, clock = 0.0, time.perf_counter()
+        batches = self.data.iterate(begin, self.steps)
+        with ProgressBar('train', self.steps, begin) as bar:
+            for done in range(begin + 1, self.steps + 1):
+                before = time.perf_counter()
+                batch = next(batches)
+                waited += time.perf_counter() - before
+                state, metrics = self.step(state, sharding.put_batch(self.mesh, batch))
+                if pending:
+                    clock, waited = self._report(pending, bar, clock, waited)
+                pending = _Pending(done, metrics, batch)
+                if self._pauses(done, bool(stop)):
+                    clock, waited = self._report(pending, bar, clock, waited)
+                    pending = None
+                    self._pause(done, state, bool(stop))
+                if stop and done < self.steps:
+                    raise StoppedError(f'{stop[0]}: stopped after step {done}, which is saved.')
+        return Result(state, self.steps)
+
+    def _pauses(self, done: int, stopping: bool) -> bool:
+        """Whether the loop waits for the device after this step."""
+        every = (self.config.checkpoint.every, self.config.eval.every)
+        return stopping or done == self.steps or any(n and done % n == 0 for n in every)
+
+    def _pause(self, done: int, state: TrainState, stopping: bool) -> None:
+        """Validates and saves what is due after step `done`."""
+        last = done == self.steps
+        if self.config.eval.every and (last or done % self.config.eval.every == 0):
+            self._validate(done, state)
+        if last or stopping or done % self.config.checkpoint.every == 0:
+            self.saver.save(state)
+
+    def _report(
+        self, pending: '_Pending', bar: ProgressBar, clock: float, waited: float
+    ) -> tuple[float, float]:
+        """Checks one step's metrics and writes them when due; returns the clock it was read at."""
+        done = pending.step
+        values = {k: float(v) for k, v in jax.device_get(pending.metrics).items()}
+        if not values.pop('finite'):
+            ids = ', '.join(self.data.ids(pending.batch))
+            raise NonFiniteStepError(
+                f'step {done}: the loss is {values["loss"]} and the gradient norm '
+                f'{values["grad_norm"]}; the step was not taken. Its records: {ids}.'
+            )
+        if done % self.config.log.every and done not in (1, self.steps):
+            return clock, waited
+        now = time.perf_counter()
+        steps = self.config.log.every if done % self.config.log.every == 0 else 1
+        values['learning_rate'] = float(self.rate(done - 1))
+        values['triples_per_second'] = steps * self.config.batch / max(now - clock, 1e-9)
+        values['input_wait_share'] = min(1.0, waited / max(now - clock, 1e-9))
+        self.writer.write(done, values)
+        rate = values['triples_per_second']
+        bar.update(done, f'loss {values["loss"]:.3f}, {rate:.0f} triples/s')
+        return now, 0.0
+
+    def _validate(self, done: int, state: TrainState) -> None:
+        """Writes the training loss on the validation split, and keeps the best parameters."""
+        if not self._val_batches:
+            return
+        sums: dict[str, float] = {}
+        for batch in self._val_batches:
+            metrics = self.eval_step(state, sharding.put_batch(self.mesh, batch))
+            for name, value in jax.device_get(metrics).items():
+                sums[name] = sums.get(name, 0.0) + float(value)
+        means = {f'val_{k}': v / len(self._val_batches) for k, v in sums.items()}
+        self.writer.write(done, means)
+        if math.isfinite(means['val_loss']):
+            self.saver.save_best(state, means['val_loss'])
+
+    @functools.cached_property
+    def _val_batches(self) -> list[dict[str, np.ndarray]]:
+        """The first batches of the validation split, the same at every validation."""
+        if self.config.data.eval_split not in self.data.splits:
+            return []
+        data = Pipeline(
+            self.config, self.config.data.eval_split, train=False,
+            process_index=jax.process_index(), process_count=jax.process_count(),
+        )  # fmt: skip
+        count = min(self.config.eval.batches, math.ceil(data.examples / self.config.batch))
+        return [data.batch(i) for i in range(count)]
+
+    def close(self) -> None:
+        """Closes what is being written."""
+        self.writer.close()
+        self.saver.close()
+
+
+class _Pending(NamedTuple):
+    """A step whose metrics have not been read yet."""
+
+    step: int
+    metrics: dict[str, Any]
+    batch: dict[str, np.ndarray]
+
+
+def _write_config(config: Config, workdir: pathlib.Path) -> None:
+    part = workdir / 'config.json.part'
+    part.write_text(json.dumps(checkpoint.to_json(config), indent=1), encoding='utf-8')
+    os.replace(part, workdir / 'config.json')
+
+
+@contextmanager
+def _stop_on_signals() -> Iterator[list[str]]:
+    """A list that names the signal once SIGTERM or SIGINT has come; handlers are put back."""
+    came: list[str] = []
+
+    def note(number: int, frame: Any) -> None:
+        came.append(signal.Signals(number).name)
+
+    try:
+        old = {s: signal.signal(s, note) for s in (signal.SIGTERM, signal.SIGINT)}
+    except ValueError:  # not the main thread: the caller's own handlers act
+        old = {}
+    try:
+        yield came
+    finally:
+        for number, handler in old.items():
+            signal.signal(number, handler)

@@ -1,0 +1,70 @@
+"""Start a run from checkpoints, whole or by subtree (`config.init`)."""
+
+from typing import Any
+
+import jax
+import numpy as np
+
+from gair_jax.config import Config, InputError
+from gair_jax.train import checkpoint
+from gair_jax.train.state import Params
+
+SUBTREES = ('rs', 'sv', 'location')
+
+
+def sources(config: Config) -> dict[str, str]:
+    """Subtree -> the checkpoint it starts from, or 'drawn'; kept in every checkpoint's config."""
+    return {
+        name: getattr(config.init, name) or config.init.all or 'drawn'
+        for name in SUBTREES
+        if getattr(config.model, name).enabled
+    }
+
+
+def remarks(config: Config) -> list[str]:
+    """Sentences that a run says at its start about where it departs from the paper."""
+    said = []
+    if sources(config).get('rs') == 'drawn' and config.model.rs.size == 'B':
+        said.append(
+            'The RS encoder is drawn anew; the paper starts from CROMA (init.rs names a checkpoint).'
+        )
+    opt = config.optimizer
+    if opt.name == 'adamw' and opt.rate_batch and opt.rate <= 1.5e-6:
+        said.append(
+            f'The peak rate {opt.rate * config.batch / opt.rate_batch:.2g} is the one the paper '
+            'prints; the authors logged 1.44e-4, about 100 times more, and this one hardly learns.'
+        )
+    return said
+
+
+def apply(config: Config, params: Params) -> Params:
+    """`params` with the subtrees that `config.init` names replaced by those of checkpoints."""
+    params = dict(params)
+    if config.init.all:
+        loaded = _loaded(config.init.all)
+        for name in params:
+            params[name] = _matched(loaded, name, params[name], f'init.all: {config.init.all}')
+    for name in SUBTREES:
+        if path := getattr(config.init, name):
+            if name not in params:
+                raise InputError(f'init.{name}: the configured model has no {name} encoder.')
+            params[name] = _matched(_loaded(path), name, params[name], f'init.{name}: {path}')
+    return params
+
+
+def _loaded(path: str) -> Params:
+    return checkpoint.load(path)[1]
+
+
+def _matched(loaded: Params, name: str, drawn: Any, where: str) -> Any:
+    """The subtree `name` of `loaded`, refused unless its leaves have the names and shapes drawn."""
+    if name not in loaded:
+        raise InputError(f'{where}: expected parameters {name!r}, found {sorted(loaded)}.')
+    found = dict(jax.tree_util.tree_leaves_with_path(loaded[name]))
+    expected = dict(jax.tree_util.tree_leaves_with_path(drawn))
+    for path in expected.keys() | found.keys():
+        shapes = [np.shape(tree[path]) if path in tree else 'nothing' for tree in (expected, found)]
+        if shapes[0] != shapes[1]:
+            leaf = name + jax.tree_util.keystr(path)
+            raise InputError(f'{where}: {leaf}: expected {shapes[0]}, found {shapes[1]}.')
+    return loaded[name]

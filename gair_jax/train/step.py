@@ -1,0 +1,77 @@
+"""One training step, (state, batch) -> (state, metrics), pure and at module level."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array
+
+from gair_jax.train import memory_bank
+from gair_jax.train.objective import Objective
+from gair_jax.train.state import TrainState, initial_step
+
+Batch = Mapping[str, Array]
+Metrics = dict[str, Array]
+
+
+def init_state(
+    key: Array, objective: Objective, optimizer: optax.GradientTransformation
+) -> TrainState:
+    """A state before the first step, with parameters drawn from `key`."""
+    params = objective.init(key)
+    return TrainState(
+        step=initial_step(),
+        params=params,
+        opt_state=optimizer.init(params),
+        bank=objective.init_bank(jax.random.fold_in(key, 1)),
+        teacher=objective.init_teacher(params),
+    )
+
+
+def train_step(
+    state: TrainState,
+    batch: Batch,
+    *,
+    objective: Objective,
+    optimizer: optax.GradientTransformation,
+    seed: int,
+) -> tuple[TrainState, Metrics]:
+    """Takes one step; a step whose loss or gradient is not finite leaves the state as it was.
+
+    Random numbers follow from (seed, state.step) alone, so a resumed run draws the same ones.
+    """
+    key = jax.random.fold_in(jax.random.key(seed), state.step)
+
+    def loss_of(params: dict[str, Any]) -> tuple[Array, Any]:
+        return objective.loss(params, batch, bank=state.bank, teacher=state.teacher, key=key)
+
+    (loss, aux), grads = jax.value_and_grad(loss_of, has_aux=True)(state.params)
+    grad_norm = optax.global_norm(grads)
+    updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
+    params = optax.apply_updates(state.params, updates)
+    bank = memory_bank.push(state.bank, *aux.pushed) if aux.pushed else state.bank
+    finite = jnp.isfinite(loss) & jnp.isfinite(grad_norm)
+    taken = TrainState(state.step + 1, params, opt_state, bank, state.teacher)
+    kept = jax.tree.map(lambda new, old: jnp.where(finite, new, old), taken, state)
+    norms = {'grad_norm': grad_norm, 'param_norm': optax.global_norm(params)}
+    return kept, {'loss': loss, **aux.metrics, **norms, 'finite': finite}
+
+
+def eval_step(state: TrainState, batch: Batch, *, objective: Objective, seed: int) -> Metrics:
+    """The training loss and its metrics on a batch, without dropout and without an update.
+
+    Rows with `valid` False (the filling of a last batch) are treated as if they held no data.
+    """
+    batch = dict(batch)
+    valid = batch.pop('valid')
+    for name in ('has_rs', 'has_sv'):
+        if name in batch:
+            batch[name] = batch[name] & valid
+    # A fixed key: masks of MAE are the same at every validation, so its losses can be compared.
+    loss, aux = objective.loss(
+        state.params, batch, bank=state.bank, teacher=state.teacher,
+        key=jax.random.key(seed), train=False,
+    )  # fmt: skip
+    return {'loss': loss, **aux.metrics}
