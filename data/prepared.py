@@ -152,6 +152,11 @@ def config_dir(data_dir: pathlib.Path, name: str, variant: str, kind: str) -> pa
     return pathlib.Path(data_dir) / name / f'{variant}_{kind}' / VERSION
 
 
+def staging_dir(data_dir: pathlib.Path, name: str, variant: str) -> pathlib.Path:
+    """Where the chunks of an unfinished build lie."""
+    return pathlib.Path(data_dir) / name / f'{variant}.staging'
+
+
 def pack(
     builder: type[PreparedBuilder],
     variant: str,
@@ -169,6 +174,8 @@ def pack(
     """
     index = _index(folder)
     assert index.splits, f'{folder}: no photos were staged'
+    counts = {**index.splits, 'tiles': index.acquisitions}
+    content = content._replace(metadata={**content.metadata, 'counts': counts})
     parts = {'acquisitions': {'tiles': index.acquisitions}, 'photos': index.splits}
     if not index.acquisitions:  # TFDS refuses a config without examples.
         del parts['acquisitions']
@@ -186,11 +193,9 @@ def pack(
             )
             _write(made, expected)
         except OSError as error:
-            raise InputError(
-                f'{target}: cannot be written: {error.strerror or error}'
-            ) from error
+            raise InputError(f'{target}: cannot be written: {error.strerror or error}') from error
     shutil.rmtree(folder)
-    return {**index.splits, 'tiles': index.acquisitions}
+    return counts
 
 
 def built(data_dir: pathlib.Path, name: str, variant: str) -> dict[str, Any]:
@@ -209,41 +214,41 @@ def prepare(
     chunks: int,
     make: Callable[[int], staging.Chunk],
     workers: int,
-    accept: Callable[[pathlib.Path], None] = lambda folder: None,
-) -> dict[str, int]:
+    accept: Callable[[pathlib.Path], dict[str, Any]] = lambda folder: {},
+) -> dict[str, Any]:
     """Stages and packs a variant; goes on where a killed build stopped, reuses a finished one.
 
     Args:
       builder: class of the data set.
-      variant: name of this build of it, letters, digits, `_` and `-`.
+      variant: name of this build of it.
       data_dir: folder that holds prepared data sets.
       fingerprint: everything the records depend on, as JSON.
       content: labels and metadata.
       chunks: number of pieces of work.
       make: picklable; makes one of them.
-      workers: processes.
-      accept: looks at the staging folder before it is packed; raises InputError to refuse it.
+      workers: processes; never changes the result.
+      accept: looks at the staging folder before it is packed; returns further metadata, or raises
+        InputError to refuse it.
 
     Returns:
-      Number of photos in each split, and of acquisitions under 'tiles'.
+      The metadata stored with the set: that of `content` and `accept`, `build` (the fingerprint)
+      and `counts` (photos in each split, and acquisitions under 'tiles').
 
     Raises:
       InputError: the variant holds another build, or nothing can be written.
     """
     fingerprint = json.loads(json.dumps(fingerprint))
+    where = config_dir(data_dir, builder.name, variant, 'photos')
     found = built(data_dir, builder.name, variant)
-    if found:
-        if found['build'] == fingerprint:
-            return found['counts']
-        where = config_dir(data_dir, builder.name, variant, 'photos')
+    if found and found['build'] != fingerprint:
         raise InputError(
             f'{where}: holds a build from other input or options; remove the folder, or give this '
             'one another --variant'
         )
-    folder = pathlib.Path(data_dir) / builder.name / f'{variant}.staging'
-    staging.run(folder, fingerprint, chunks, make, workers, f'{builder.name}/{variant}')
-    accept(folder)
-    index = _index(folder)
-    counts = {**index.splits, 'tiles': index.acquisitions}
-    metadata = {**content.metadata, 'build': fingerprint, 'counts': counts}
-    return pack(builder, variant, data_dir, folder, content._replace(metadata=metadata))
+    if not found:
+        folder = staging_dir(data_dir, builder.name, variant)
+        staging.run(folder, fingerprint, chunks, make, workers, f'{builder.name}/{variant}')
+        metadata = {**content.metadata, **accept(folder), 'build': fingerprint}
+        pack(builder, variant, data_dir, folder, content._replace(metadata=metadata))
+        found = built(data_dir, builder.name, variant)
+    return found

@@ -140,7 +140,7 @@ def _stage(folder: pathlib.Path, make: Callable[[int], Chunk], index: int) -> No
         os.rename(part, final)
     except OSError as error:
         shutil.rmtree(part, ignore_errors=True)
-        raise InputError(f"{final}: cannot be written: {error.strerror or error}") from error
+        raise InputError(f'{final}: cannot be written: {error.strerror or error}') from error
 
 
 @contextlib.contextmanager

@@ -6,6 +6,8 @@ with a checkpoint saved.
 """
 
 import argparse
+import dataclasses
+import difflib
 import errno
 import os
 import pathlib
@@ -13,7 +15,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from gair_jax.config import Config, InputError
+from gair_jax.config import Config, InputError, check_types, section_of
 
 FULL = (errno.EFBIG, errno.ENOSPC, errno.EDQUOT)
 
@@ -72,27 +74,32 @@ def load_config(path: str, overrides: Sequence[str]) -> Config:
     file = path.split(':')[0]
     if not os.path.isfile(file):
         raise InputError(f'--config: no such file: {file}')
-    if strange := [o for o in overrides if not o.startswith('--config.')]:
-        raise InputError(f'{strange[0]}: expected --config.FIELD=VALUE (fields: gair_jax/config.py).')
+    for override in overrides:
+        _check_override(override)
     values = flags.FlagValues()
     command = ['gair', f'--config={path}', *overrides]
     config_flags.DEFINE_config_file('config', flag_values=values, sys_argv=command)
     try:
         values(command)
-    except (KeyError, AttributeError) as error:
-        raise InputError(f'{_flag(overrides, error)}: no such setting ({error.args[0]}).') from error
     except (flags.IllegalFlagValueError, flags.UnrecognizedFlagError, TypeError) as error:
-        raise InputError(str(error).replace('\n', ' ')) from error
+        raise InputError(' '.join(str(error).split())) from error
+    check_types(values.config)
     return values.config
 
 
-def _flag(overrides: Sequence[str], error: Exception) -> str:
-    """The override that an error speaks of."""
-    return next((o for o in overrides if any(w in str(error) for w in _words(o))), '--config')
-
-
-def _words(override: str) -> list[str]:
-    return [f'Field {part} ' for part in override.split('=')[0].removeprefix('--').split('.')]
+def _check_override(override: str) -> None:
+    """Refuses an override that is not --config.FIELD=VALUE with a field that exists."""
+    name, equals, _ = override.partition('=')
+    if not name.startswith('--config.') or not equals:
+        raise InputError(f'{override}: expected --config.FIELD=VALUE (fields: gair_jax/config.py).')
+    kind: Any = Config
+    for part in name.removeprefix('--config.').split('.'):
+        fields = {f.name: f for f in dataclasses.fields(kind)} if kind else {}
+        if part not in fields:
+            near = difflib.get_close_matches(part, fields, 1)
+            hint = f' (did you mean {near[0]}?)' if near else ''
+            raise InputError(f'{name}: no such setting{hint}; gair_jax/config.py lists them.')
+        kind = section_of(fields[part])
 
 
 def run_train(arguments: argparse.Namespace, overrides: list[str]) -> int:

@@ -25,9 +25,9 @@ class SensorContract:
       unit: of the stored values: 'DN' (Sentinel-2 reflectance x 10000) or 'uint8'.
       mean, std: per band, of stored value minus `offset`.
       offset: subtracted from stored values first; 1000 for unharmonised Sentinel-2 since 2022.
-      scaling: 'two_sigma_uint8', u/255 with u = trunc(clip((v - (m - 2s)) / (4s) * 255, 0, 255)), so
-        [0, 1]; or 'z_score', (v - m) / s.
-      nodata: the stored value that means nothing was seen, if every band holds it; nan: no such value.
+      scaling: 'two_sigma_uint8', u / 255 in [0, 1] with
+        u = trunc(clip((v - (m - 2s)) / (4s) * 255, 0, 255)); or 'z_score', (v - m) / s.
+      nodata: the stored value that, in every band at once, means nothing was seen; nan: none does.
     """
 
     name: str
@@ -67,7 +67,7 @@ class SensorContract:
                 f'{values.shape[-1]}.'
             )
         v = values.astype(np.float32) - np.float32(self.offset)
-        mean, std = np.float32(self.mean), np.float32(self.std)
+        mean, std = np.array(self.mean, np.float32), np.array(self.std, np.float32)
         if self.scaling == 'z_score':
             return np.nan_to_num((v - mean) / std, nan=0.0)
         level = np.clip((v - (mean - 2 * std)) / (4 * std) * 255, 0, 255)
@@ -90,9 +90,11 @@ class SensorContract:
         names = {field.name for field in dataclasses.fields(cls)}
         if odd := sorted(names ^ set(values)):
             raise InputError(f'sensor contract: field {odd[0]!r} is absent or unknown.')
-        made = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
-        made['nodata'] = float('nan') if made['nodata'] is None else made['nodata']
-        return cls(**made)
+        made: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in values.items()
+        }
+        nodata = float('nan') if values['nodata'] is None else values['nodata']
+        return cls(**{**made, 'nodata': nodata})
 
 
 _L2A = ('B01', 'B02', 'B03', 'B04', 'B05', 'B06', 'B07', 'B08', 'B8A', 'B09', 'B11', 'B12')
@@ -109,25 +111,55 @@ BAND_ORDERS: dict[int | str, tuple[str, ...]] = {
 }
 
 CONTRACTS = {
-    contract.name: contract
-    for contract in (
+    made.name: made
+    for made in (
         # Statistics of the authors' release: Sentinel-2 L2A, harmonised (no offset).
         SensorContract(
             name='sentinel2_10',
             bands=TEN_BANDS,
             unit='DN',
             mean=(
-                1172.9397, 1378.0846, 1509.3327, 1750.0275, 2073.2758,
-                2207.3283, 2245.1629, 2284.6384, 2231.7283, 1899.1932,
+                1172.9397,
+                1378.0846,
+                1509.3327,
+                1750.0275,
+                2073.2758,
+                2207.3283,
+                2245.1629,
+                2284.6384,
+                2231.7283,
+                1899.1932,
             ),  # fmt: skip
             std=(
-                706.6250, 720.1862, 783.1424, 707.1962, 714.2782,
-                748.1827, 852.3585, 762.0849, 690.0165, 669.9036,
+                706.6250,
+                720.1862,
+                783.1424,
+                707.1962,
+                714.2782,
+                748.1827,
+                852.3585,
+                762.0849,
+                690.0165,
+                669.9036,
             ),  # fmt: skip
             offset=0.0,
             scaling='two_sigma_uint8',
             nodata=0.0,
         ),
+        # True colour of Level-1C (top of atmosphere), red first. Our own statistics: all pixels of
+        # 6 000 EuroSAT RGB chips (the training split of those with coordinates), with
+        # DN = (value - 1) / 254 * 2750; the chips clip at 2750 DN, and so do these figures.
+        SensorContract(
+            name='sentinel2_rgb',
+            bands=('B04', 'B03', 'B02'),
+            unit='DN',
+            mean=(961.4669, 1050.9344, 1117.2026),
+            std=(582.7957, 395.0426, 331.1740),
+            offset=0.0,
+            scaling='two_sigma_uint8',
+            nodata=0.0,
+        ),
+        # Statistics of the authors' release, of values 0..255.
         SensorContract(
             name='street_view_rgb',
             bands=('R', 'G', 'B'),

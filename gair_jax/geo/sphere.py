@@ -52,7 +52,9 @@ def vmf_noise(
     drop = -np.log(u + (1 - u) * np.exp(-2 * kappa)) / kappa
     sine = np.sqrt(np.clip(drop * (2 - drop), 0, None))
     up, east, north = _frame(lonlat)
-    across = np.cos(2 * np.pi * turn)[..., None] * east + np.sin(2 * np.pi * turn)[..., None] * north
+    across = (
+        np.cos(2 * np.pi * turn)[..., None] * east + np.sin(2 * np.pi * turn)[..., None] * north
+    )
     x, y, z = np.moveaxis((1 - drop)[..., None] * up + sine[..., None] * across, -1, 0)
     return np.rad2deg(np.stack([np.arctan2(y, x), np.arctan2(z, np.hypot(x, y))], axis=-1))
 

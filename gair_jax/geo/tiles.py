@@ -152,7 +152,7 @@ def _beyond(tile_xy: np.ndarray) -> str:
 
 @functools.lru_cache(maxsize=256)
 def _transformers(crs: str) -> tuple[Any, Any, bool]:
-    """(WGS84 -> crs, crs -> WGS84, crs is in degrees); the first two None when there is no change."""
+    """(WGS84 -> crs, crs -> WGS84, crs is in degrees); the first two are None for WGS84."""
     try:
         parsed = pyproj.CRS.from_user_input(crs)
     except pyproj.exceptions.CRSError as error:

@@ -51,7 +51,7 @@ def place_window(
 def window_xy(
     tile_xy: Float[np.ndarray, '*batch 2'], tile_shape: Shape, row: int, col: int, size: int | Shape
 ) -> Float[np.ndarray, '*batch 2']:
-    """xy in the window at (row, col) of positions given in the tile."""
+    """Positions in the window at (row, col) of positions given in the tile."""
     shift, scale = _window_in_tile(tile_shape, row, col, size)
     return (tile_xy - shift) / scale
 
@@ -65,7 +65,7 @@ def tile_xy_from_window(
 
 
 def cell_centres(h: int, w: int) -> Float[np.ndarray, 'h w 2']:
-    """xy of the centres of an h x w grid of pixels or patches: (2 i + 1) / n - 1."""
+    """Positions (xy) of the centres of an h x w grid of pixels or patches: (2 i + 1) / n - 1."""
     y, x = ((2 * np.arange(n, dtype=np.float64) + 1) / n - 1 for n in (h, w))
     return np.stack(np.meshgrid(x, y), axis=-1)
 

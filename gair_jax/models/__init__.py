@@ -1,0 +1,1 @@
+"""Encoders, NILI and masked autoencoding: the only room that knows flax."""

@@ -16,7 +16,7 @@ from absl import logging
 from orbax.checkpoint import v1 as ocp
 
 from gair_jax import sensors
-from gair_jax.config import Config, InputError
+from gair_jax.config import Config, InputError, section_of
 from gair_jax.train.state import Params, TrainState
 
 FORMAT = 1
@@ -35,9 +35,7 @@ def from_json(values: dict[str, Any], kind: type = Config, where: str = 'config'
         raise InputError(f'{where}: this version knows no field {unknown[0]!r}.')
     made = {}
     for name, value in values.items():
-        default = fields[name].default_factory
-        section = default if default is not dataclasses.MISSING else None
-        if section is not None:
+        if section := section_of(fields[name]):
             made[name] = from_json(value, section, f'{where}.{name}')
         else:
             made[name] = tuple(value) if isinstance(value, list) else value

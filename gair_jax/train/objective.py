@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from gair_jax.config import Config, InputError
+from gair_jax.config import BankConfig, Config, InputError
 from gair_jax.losses import distillation, false_negatives, gair_loss, mae_loss
 from gair_jax.models import gair, mae
 from gair_jax.train import memory_bank
@@ -95,10 +95,10 @@ def _bank_side(
     """Embeddings [K, D] of the bank and the entries [B, K] that are no negatives of an anchor."""
     if not config.bank.size or not config.model.location.enabled:
         return None, None
-    exclude = memory_bank.excluded(bank, batch['lonlat'])
+    exclude = memory_bank.excluded(bank, batch['lonlat'], config.loss.mask_radius_m)
     if config.bank.content == 'embeddings':
-        return jax.lax.stop_gradient(bank.content), exclude
-    encoded = model.encode_location(params, bank.content)
+        return jax.lax.stop_gradient(bank.embeddings), exclude
+    encoded = model.encode_location(params, bank.lonlat)
     return model.project(params, 'location', encoded), exclude
 
 
@@ -131,15 +131,16 @@ def _pushed(
     if not config.bank.size or not config.model.location.enabled:
         return ()
     lonlat = batch['lonlat']
+    everywhere = jnp.ones(len(lonlat), bool)
     if config.bank.content == 'positions':
-        return lonlat, jnp.ones(len(lonlat), bool)
-    embeddings = jax.lax.stop_gradient(outputs['loss_location'])
-    return embeddings, jnp.ones(len(lonlat), bool)
+        return lonlat, everywhere
+    return lonlat, everywhere, jax.lax.stop_gradient(outputs['loss_location'])
 
 
 def _mae(config: Config) -> Objective:
     model = mae.build(config)
-    empty = memory_bank.create(config.bank, config.model.embed_dim, jax.random.key(0))
+    norm_pixels = config.model.mae.norm_pixels
+    no_bank = memory_bank.create(BankConfig(size=0), 0, jax.random.key(0))
 
     def value(
         params: Params, batch: Mapping[str, Array], *, bank: MemoryBank, teacher: Params,
@@ -148,13 +149,18 @@ def _mae(config: Config) -> Objective:
         del bank, teacher, train
         noise = jax.random.uniform(key, (len(batch['rs']), model.patches))
         out = model.apply(params, batch, noise)
-        rs = mae_loss(out['pred'], out['target'], out['mask'], valid=batch['has_rs'])
+        rs = mae_loss(
+            out['pred'], out['target'], out['mask'],
+            valid=batch['has_rs'], norm_pixels=norm_pixels,
+        )  # fmt: skip
         metrics = {'mae_rs': rs}
         if 'photo_pred' not in out:
             return rs, Aux(metrics, ())
         both = batch['has_rs'] & batch['has_sv']
         ones = jnp.ones((len(both), 1), jnp.float32)
-        photo = mae_loss(out['photo_pred'], out['photo_target'], ones, valid=both)
+        photo = mae_loss(
+            out['photo_pred'], out['photo_target'], ones, valid=both, norm_pixels=norm_pixels
+        )
         return rs + photo, Aux({**metrics, 'mae_photo': photo}, ())
 
-    return Objective(model.init, lambda key: empty, lambda params: {}, value)
+    return Objective(model.init, lambda key: no_bank, lambda params: {}, value)

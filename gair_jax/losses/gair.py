@@ -1,0 +1,90 @@
+"""GAIR's objective: incl_weight x INCL + secl_weight x SECL (paper equation 4).
+
+What a model lacks drops out: without a location encoder SECL is absent, without a photo or a tile
+encoder INCL is, and SECL keeps the half that is left at its weight.
+"""
+
+from collections.abc import Mapping
+
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+from gair_jax.config import InputError, LossConfig
+from gair_jax.losses.info_nce import Temperature, incl, retrieval_accuracy, secl
+
+
+def gair_loss(
+    outputs: Mapping[str, Array],
+    bank: Float[Array, 'k d'] | None,
+    exclude_bank: Bool[Array, 'b k'] | None,
+    *,
+    loss: LossConfig,
+    temperature: Temperature,
+    has_rs: Bool[Array, ' b'] | None = None,
+    has_sv: Bool[Array, ' b'] | None = None,
+    exclude: Bool[Array, 'b b'] | None = None,
+) -> tuple[Float[Array, ''], dict[str, Array]]:
+    """The loss and its parts.
+
+    Args:
+      outputs: `loss_localized`, `loss_sv`, `loss_location`, each [B, D], as far as the model has
+        the encoder; other entries are not read.
+      bank: embeddings of past places; None: there is no bank.
+      exclude_bank: entries that are no negatives of an anchor; None: all are negatives.
+      loss: weights and SECL's denominator.
+      temperature: softmax temperature, > 0.
+      has_rs: rows that have a tile; None: all.
+      has_sv: rows that have a photo; None: all.
+      exclude: pairs (anchor, candidate) of the batch that are no negatives; None: none.
+
+    Returns:
+      The total, and metrics `incl`, `secl`, and `retrieval_at_1` (the share of photos whose own
+      tile is the nearest in the batch), as far as they are defined.
+
+    Raises:
+      InputError: a setting out of range, or a model in which nothing can be aligned.
+    """
+    check(loss)
+    localized, sv = outputs.get('loss_localized'), outputs.get('loss_sv')
+    location = outputs.get('loss_location')
+    total, metrics = jnp.zeros((), jnp.float32), {}
+    if localized is not None and sv is not None:
+        both = _both(has_rs, has_sv, len(sv))
+        metrics['incl'] = incl(localized, sv, temperature, valid=both, exclude=exclude)
+        metrics['retrieval_at_1'] = retrieval_accuracy(sv, localized, both)
+        total += loss.incl_weight * metrics['incl']
+    if location is not None and not (localized is None and sv is None):
+        metrics['secl'] = secl(
+            localized,
+            sv,
+            location,
+            bank,
+            temperature,
+            denominator=loss.secl_denominator,
+            has_rs=has_rs,
+            has_sv=has_sv,
+            exclude_batch=exclude,
+            exclude_bank=exclude_bank,
+        )
+        total += loss.secl_weight * metrics['secl']
+    if not metrics:
+        raise InputError('model: expected at least two of rs, sv and location enabled to align.')
+    return total, metrics
+
+
+def check(loss: LossConfig) -> None:
+    """Raises InputError, naming the field, where a setting is out of range."""
+    if not loss.temperature > 0:
+        raise InputError(f'loss.temperature: expected > 0, found {loss.temperature}.')
+    for field in ('incl_weight', 'secl_weight', 'distillation', 'mask_radius_m'):
+        if not getattr(loss, field) >= 0:
+            raise InputError(f'loss.{field}: expected >= 0, found {getattr(loss, field)}.')
+
+
+def _both(
+    has_rs: Bool[Array, ' b'] | None, has_sv: Bool[Array, ' b'] | None, rows: int
+) -> Bool[Array, ' b']:
+    both = jnp.ones(rows, bool)
+    for has in (has_rs, has_sv):
+        both = both if has is None else both & has
+    return both

@@ -1,0 +1,209 @@
+"""The pre-norm transformer that every encoder and decoder here shares.
+
+Two choices are for speed (measured on the compiled step, not visible in the numbers). The residual
+stream is kept flat, [B N, D], because XLA otherwise lays it out with the batch innermost and unfuses
+every norm. Parameters are stacked over layers while the loop over them is unrolled, because a rolled
+loop copies all that the backward pass needs in and out of large buffers.
+"""
+
+import dataclasses
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+from jaxtyping import Array, Float
+
+from gair_jax.config import InputError
+
+REMAT = {
+    'none': None,
+    'dots': jax.checkpoint_policies.dots_with_no_batch_dims_saveable,
+    'full': jax.checkpoint_policies.nothing_saveable,
+}
+DTYPES = {'float32': jnp.float32, 'bfloat16': jnp.bfloat16}
+WEIGHTS = nn.initializers.truncated_normal(0.02)  # the ViT reference code's choice, all products
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TransformerSpec:
+    """Sizes and settings of a stack of layers.
+
+    Attributes:
+      dim, depth, heads, mlp_dim: width, layers, attention heads, hidden width of the feed-forward.
+      qkv_bias: biases on queries, keys and values.
+      norm_eps: epsilon of the layer norms.
+      attention_dropout, hidden_dropout: rates; they act only when a key is given.
+      dtype: compute type; parameters, norms and the softmax are float32 throughout.
+      remat: key of `REMAT`, what the backward pass recomputes.
+      rolled: one rolled loop instead of unrolled layers.
+    """
+
+    dim: int
+    depth: int
+    heads: int
+    mlp_dim: int
+    qkv_bias: bool = True
+    norm_eps: float = 1e-6
+    attention_dropout: float = 0.0
+    hidden_dropout: float = 0.0
+    dtype: str = 'float32'
+    remat: str = 'none'
+    rolled: bool = False
+
+    def check(self, where: str) -> None:
+        """InputError, naming the field under `where`, for sizes that cannot be built."""
+        for field in ('dim', 'depth', 'heads', 'mlp_dim'):
+            if getattr(self, field) < 1:
+                raise InputError(f'{where}.{field}: expected at least 1, found {self.depth}.')
+        if self.dim % self.heads:
+            raise InputError(
+                f'{where}.heads: expected a divisor of the width {self.dim}, found {self.heads}.'
+            )
+        for field in ('attention_dropout', 'hidden_dropout'):
+            if not 0 <= getattr(self, field) < 1:
+                found = getattr(self, field)
+                raise InputError(f'{where}.{field}: expected 0 <= rate < 1, found {found}.')
+        if self.norm_eps <= 0:
+            raise InputError(f'{where}.norm_eps: expected more than 0, found {self.norm_eps}.')
+
+
+def dense(features: int, dtype: Any = jnp.float32, bias: bool = True, name: str = '') -> nn.Dense:
+    """A linear layer with the initialisation of the transformers."""
+    return nn.Dense(features, use_bias=bias, dtype=dtype, kernel_init=WEIGHTS, name=name or None)
+
+
+@jax.custom_vjp
+def gelu(x: Float[Array, '*shape']) -> Float[Array, '*shape']:
+    """The exact (erf) GELU, computed in float32 and returned in the type of x.
+
+    Its own derivative keeps only x; autodiff of a bfloat16 erf would keep another array of that size.
+    """
+    u = x.astype(jnp.float32)
+    return (0.5 * u * (1 + jax.lax.erf(u * 0.5**0.5))).astype(x.dtype)
+
+
+def _gelu_forward(x: Array) -> tuple[Array, Array]:
+    return gelu(x), x
+
+
+def _gelu_backward(x: Array, cotangent: Array) -> tuple[Array]:
+    u = x.astype(jnp.float32)
+    density = jnp.exp(-0.5 * u * u) * (2 * jnp.pi) ** -0.5
+    slope = 0.5 * (1 + jax.lax.erf(u * 0.5**0.5)) + u * density
+    return ((cotangent.astype(jnp.float32) * slope).astype(x.dtype),)
+
+
+gelu.defvjp(_gelu_forward, _gelu_backward)
+
+
+def attend(
+    query: Float[Array, 'b n h d'],
+    key: Float[Array, 'b m h d'],
+    value: Float[Array, 'b m h d'],
+    bias: Float[Array, '#b #h #n #m'] | None,
+    dropout: nn.Dropout,
+    deterministic: bool,
+) -> Float[Array, 'b n h d']:
+    """Softmax attention in its plain form; the softmax is float32, the products keep their type."""
+    logits = jnp.einsum('bnhd,bmhd->bhnm', query, key).astype(jnp.float32)
+    logits = logits * query.shape[-1] ** -0.5
+    if bias is not None:
+        logits = logits + bias
+    weights = jax.nn.softmax(logits, axis=-1).astype(value.dtype)
+    weights = dropout(weights, deterministic=deterministic)
+    return jnp.einsum('bhnm,bmhd->bnhd', weights, value)
+
+
+class Layer(nn.Module):
+    """x += attention(norm(x)), then x += feed-forward(norm(x)), on the flat stream [B N, D].
+
+    `position` [N, D], where given, is added to the attention result before its output product
+    (the release's attention query does so).
+    """
+
+    spec: TransformerSpec
+    deterministic: bool
+
+    @nn.compact
+    def __call__(
+        self,
+        x: Float[Array, 'bn d'],
+        batch: int,
+        bias: Float[Array, '#b #h n n'] | None,
+        position: Float[Array, '#b n d'] | None,
+    ) -> tuple[Float[Array, 'bn d'], None]:
+        """Returns the stream after this layer, in the form of a loop body."""
+        spec, dtype = self.spec, DTYPES[self.spec.dtype]
+        drop = nn.Dropout(spec.hidden_dropout, deterministic=self.deterministic)
+        y = nn.LayerNorm(spec.norm_eps, dtype, name='attention_norm')(x)
+        y = self._attention(y.astype(dtype), batch, bias, position)
+        x = x + drop(dense(spec.dim, dtype, name='attention_out')(y))
+        y = nn.LayerNorm(spec.norm_eps, dtype, name='mlp_norm')(x)
+        y = gelu(dense(spec.mlp_dim, dtype, name='mlp_in')(y))
+        return x + drop(dense(spec.dim, dtype, name='mlp_out')(y)), None
+
+    def _attention(
+        self, y: Array, batch: int, bias: Array | None, position: Array | None
+    ) -> Float[Array, 'bn d']:
+        spec, dtype = self.spec, DTYPES[self.spec.dtype]
+        heads = (batch, -1, spec.heads, spec.dim // spec.heads)
+        # Three products: one fused product would be sliced into three copies (and joined backward).
+        query, key, value = (
+            dense(spec.dim, dtype, spec.qkv_bias, name)(y).reshape(heads)
+            for name in ('query', 'key', 'value')
+        )
+        drop = nn.Dropout(spec.attention_dropout)
+        out = attend(query, key, value, bias, drop, self.deterministic)
+        out = out.reshape(batch, -1, spec.dim)
+        if position is not None:
+            out = out + position.astype(out.dtype)
+        return out.reshape(-1, spec.dim)
+
+
+class Transformer(nn.Module):
+    """The stack of layers; parameters of layer i are row i of each stacked leaf."""
+
+    spec: TransformerSpec
+
+    @nn.compact
+    def __call__(
+        self,
+        tokens: Float[Array, 'b n d'],
+        *,
+        bias: Float[Array, '#b #h n n'] | None = None,
+        position: Float[Array, '#b n d'] | None = None,
+        deterministic: bool = True,
+    ) -> Float[Array, 'b n d']:
+        """Tokens after the last layer, in the compute type; without a final norm.
+
+        Args:
+          tokens: the input, any float type.
+          bias: added to the attention logits of every layer, float32.
+          position: see `Layer`.
+          deterministic: no dropout; otherwise the caller gives the stream 'dropout'.
+        """
+        spec = self.spec
+        b, n, d = tokens.shape
+        x = tokens.astype(DTYPES[spec.dtype]).reshape(b * n, d)
+        layers = nn.scan(
+            self._layer(),
+            variable_axes={'params': 0},
+            split_rngs={'params': True, 'dropout': True},
+            in_axes=(nn.broadcast, nn.broadcast, nn.broadcast),
+            length=spec.depth,
+            unroll=1 if spec.rolled else spec.depth,
+        )
+        x, _ = layers(spec, deterministic, name='layers')(x, b, bias, position)
+        return x.reshape(b, n, d)
+
+    def _layer(self) -> type[nn.Module]:
+        if self.spec.remat == 'none':
+            return Layer
+        # Inside a rolled loop XLA cannot merge the recomputation away; unrolled it could.
+        return nn.remat(
+            Layer,
+            policy=REMAT[self.spec.remat],
+            prevent_cse=not self.spec.rolled,
+            static_argnums=(2,),
+        )

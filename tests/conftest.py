@@ -1,0 +1,15 @@
+"""Every test runs on 8 virtual CPU devices, with shapes checked and ranks never promoted."""
+
+import os
+
+# Before the first import of jax, which reads them once.
+os.environ['JAX_PLATFORMS'] = 'cpu'
+os.environ['XLA_FLAGS'] = (
+    os.environ.get('XLA_FLAGS', '') + ' --xla_force_host_platform_device_count=8'
+)
+
+import jax  # noqa: E402
+from jaxtyping import install_import_hook  # noqa: E402
+
+jax.config.update('jax_numpy_rank_promotion', 'raise')
+install_import_hook(['gair_jax'], 'beartype.beartype')
