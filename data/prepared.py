@@ -11,14 +11,16 @@ import contextlib
 import io
 import json
 import pathlib
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow_datasets as tfds
-
+from absl import logging
 from gair_jax.builders import staging
+
 from gair_jax.config import InputError
 from gair_jax.input import records
 
@@ -79,7 +81,9 @@ class PreparedBuilder(tfds.core.GeneratorBasedBuilder):
     def _info(self) -> tfds.core.DatasetInfo:
         photos = self._kind == 'photos'
         content = self._content
-        return self.dataset_info_from_configs(
+        return tfds.core.DatasetInfo(
+            builder=self,
+            description=type(self).__doc__,
             features=records.photo_features(content.labels)
             if photos
             else records.acquisition_features(content.tile_labels),
@@ -103,11 +107,12 @@ class PreparedBuilder(tfds.core.GeneratorBasedBuilder):
             yield row, records.Acquisition(tile=tile, **staged).to_example()
 
     def _photos(self, split: str) -> Iterator[tuple[str, dict[str, Any]]]:
-        for staged in staging.read(self._folder, 'photos'):
+        for staged in staging.read(self._folder, 'photos', split=split):
+            del staged['split']
             key = staged.pop('tile_key')
-            if staged.pop('split') != split:
-                continue
-            tile, rows = (self._index.tiles[key], self._index.rows[key]) if key else (-1, [])
+            tile, rows = (
+                (self._index.tiles[key], self._index.rows[key]) if key else (records.NO_TILE, [])
+            )
             photo = records.Photo(tile=tile, acquisitions=rows, **staged)
             yield photo.id, photo.to_example()
 
@@ -131,18 +136,20 @@ def _index(folder: pathlib.Path) -> _Index:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """TFDS tells of its progress on stdout, which belongs to the caller."""
+    """TFDS tells of its progress on stdout, and warns that configs are made on the fly."""
     tfds.disable_progress_bar()
-    with contextlib.redirect_stdout(io.StringIO()):
-        yield
+    level = logging.get_verbosity()
+    logging.set_verbosity(logging.ERROR)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        logging.set_verbosity(level)
 
 
 def _write(builder: PreparedBuilder, expected: dict[str, int]) -> None:
     final = pathlib.Path(builder.data_dir)
-    for leftover in final.parent.glob('*.incomplete*'):
-        shutil.rmtree(leftover)
-    with _quiet():
-        builder.download_and_prepare()
+    builder.download_and_prepare()
     written = {name: split.num_examples for name, split in builder.info.splits.items()}
     assert written == expected, (final, written, expected)
 
@@ -183,17 +190,24 @@ def pack(
         target = config_dir(data_dir, builder.name, variant, kind)
         try:
             shutil.rmtree(target.parent, ignore_errors=True)
-            made = builder(
-                variant=variant,
-                kind=kind,
-                data_dir=data_dir,
-                folder=folder,
-                content=content,
-                index=index,
-            )
-            _write(made, expected)
+            with _quiet():
+                made = builder(
+                    variant=variant,
+                    kind=kind,
+                    data_dir=data_dir,
+                    folder=folder,
+                    content=content,
+                    index=index,
+                )
+                _write(made, expected)
         except OSError as error:
             raise InputError(f'{target}: cannot be written: {error.strerror or error}') from error
+        except RuntimeError as error:
+            # What ArrayRecord makes of a full disk: 'write() failed: No space left on device; ...'.
+            if '() failed: ' not in str(error):
+                raise
+            reason = str(error).partition('() failed: ')[2].partition(';')[0]
+            raise InputError(f'{target}: cannot be written: {reason}') from error
     shutil.rmtree(folder)
     return counts
 
@@ -237,6 +251,8 @@ def prepare(
     Raises:
       InputError: the variant holds another build, or nothing can be written.
     """
+    if not re.fullmatch(r'\w[\w-]*', variant):
+        raise InputError(f'variant: expected letters, digits, _ and -, found {variant!r}')
     fingerprint = json.loads(json.dumps(fingerprint))
     where = config_dir(data_dir, builder.name, variant, 'photos')
     found = built(data_dir, builder.name, variant)
@@ -245,8 +261,11 @@ def prepare(
             f'{where}: holds a build from other input or options; remove the folder, or give this '
             'one another --variant'
         )
-    if not found:
-        folder = staging_dir(data_dir, builder.name, variant)
+    folder = staging_dir(data_dir, builder.name, variant)
+    if found:
+        # Killed after the last rename, a build leaves its chunks behind.
+        shutil.rmtree(folder, ignore_errors=True)
+    else:
         staging.run(folder, fingerprint, chunks, make, workers, f'{builder.name}/{variant}')
         metadata = {**content.metadata, **accept(folder), 'build': fingerprint}
         pack(builder, variant, data_dir, folder, content._replace(metadata=metadata))

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute
 from rich import console, progress
 
 from gair_jax.config import InputError
@@ -232,16 +233,19 @@ def run(
 
 
 def read(
-    folder: pathlib.Path, kind: str, columns: tuple[str, ...] = ()
+    folder: pathlib.Path, kind: str, columns: tuple[str, ...] = (), split: str = ''
 ) -> Iterator[dict[str, Any]]:
     """The staged records of one kind ('photos', 'acquisitions', 'dropped'), in chunk order.
 
-    With `columns` only these fields are read from disk.
+    With `columns` only these fields, with `split` only its photos are read from disk.
     """
     names = list(columns) or SCHEMAS[kind].names
     for path in sorted(folder.glob('chunk-??????')):
         with pa.memory_map(str(path / f'{kind}.arrow')) as source:
             reader = pa.ipc.open_file(source)
             for index in range(reader.num_record_batches):
-                for row in reader.get_batch(index).select(names).to_pylist():
+                batch = reader.get_batch(index)
+                if split:
+                    batch = batch.filter(pyarrow.compute.equal(batch['split'], split))
+                for row in batch.select(names).to_pylist():
                     yield _unpack(row)

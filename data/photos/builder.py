@@ -1,31 +1,24 @@
-"""The import itself: table and files -> staged chunks -> prepared data set, with a list of what failed.
-
-Splits are drawn by tile, from a hash of its files' names and the seed; a photo without a tile goes
-by the cell of `CELL` degrees that it stands in. Sets of fewer than `FEW` tiles and cells go to train
-as a whole, because a share of them could be none.
-"""
+"""The import itself: table and files -> staged chunks -> prepared data set, and what failed."""
 
 import collections
 import csv
 import dataclasses
 import functools
 import hashlib
-import math
+import json
 import os
 import pathlib
 import shutil
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
+from gair_jax.builders import build_report, prepared, staging
+from gair_jax.builders.photos import chunks, rasters, tables
 
 from gair_jax import sensors
-from gair_jax.builders import prepared, staging
-from gair_jax.builders.photos import images, rasters, table
 from gair_jax.config import InputError
-from gair_jax.geo import tiles
 
-CELL = 0.05
+# A share of fewer tiles than this could be none, so that they all go to train.
 FEW = 10
 CHUNK_ROWS = 64
 
@@ -34,116 +27,222 @@ class Photos(prepared.PreparedBuilder):
     """Photos, tiles and places of anyone's own table."""
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class _Job:
-    """What every chunk needs to know; `plan` is an Arrow file with one batch of rows a chunk."""
-
-    plan: pathlib.Path
-    root: pathlib.Path
-    reading: rasters.Reading
-    fractions: tuple[float, float, float]
-    draw: bool
-    seed: int
-    photo_side: int
-
-
-def draw_split(key: str, fractions: tuple[float, float, float], seed: int) -> str:
-    """The split of a tile or cell: the same for every photo there, whatever else is in the set."""
-    digest = hashlib.sha256(f'{seed}:{key}'.encode()).digest()
-    position = int.from_bytes(digest[:8], 'big') / 2**64 * sum(fractions)
-    bounds = np.cumsum(fractions)
-    return table.SPLITS[min(int(np.searchsorted(bounds, position, 'right')), 2)]
-
-
-def _cell_key(lonlat: list[float]) -> str:
-    lon, lat = (math.floor(value / CELL) for value in lonlat)
-    return f'cell {lon} {lat}'
-
-
-def _acquisitions(job: _Job, row: table.Row) -> list[dict[str, Any]]:
-    staged = []
-    for file, date in zip(row.tiles, row.tile_dates, strict=True):
-        try:
-            raster = rasters.read(job.root / file, job.reading, row.box, row.crs)
-        except InputError as error:
-            kind, _, details = str(error).partition(': ')
-            raise InputError(f'{kind}: {file}: {details}') from error
-        staged.append(
-            {
-                **dataclasses.asdict(raster),
-                'id': file,
-                'tile_key': row.tile_key,
-                'date': date,
-                'cloud': math.nan,
-                'band_names': sensors.contract(job.reading.sensor).bands,
-                'labels': {},
-            }
-        )
-    return staged
-
-
-def _photo(job: _Job, row: table.Row, acquisitions: list[dict[str, Any]]) -> dict[str, Any]:
-    picture = images.Picture(b'', (math.nan, math.nan), '')
-    if row.photo:
-        picture = images.read(job.root / row.photo, job.photo_side)
-    lonlat = np.array(row.lonlat if row.located else picture.lonlat)
-    if np.isnan(lonlat).any():
-        raise InputError(f'no position: neither lon and lat nor EXIF GPS in {row.photo}')
-    try:
-        tiles.check_lonlat(lonlat, row.photo)
-    except InputError as error:
-        raise InputError(f'not a place on earth: {error}') from error
-    for date in acquisitions:
-        try:
-            tiles.place_in_tile(lonlat, date['bounds'], date['crs'], date['id'])
-        except InputError as error:
-            raise InputError(f'point outside its tile: {error}') from error
-    split = row.split or 'train'
-    if job.draw:
-        key = row.tile_key or _cell_key(list(lonlat))
-        split = draw_split(key, job.fractions, job.seed)
-    return {
-        'id': row.id,
-        'photo': picture.jpeg,
-        'lonlat': lonlat,
-        'heading': row.heading,
-        'date': row.date or picture.date,
-        'licence': row.licence,
-        'group': row.group,
-        'tile_key': row.tile_key,
-        'split': split,
-        'labels': {},
-    }
-
-
-def _make_tile(job: _Job, rows: list[table.Row]) -> staging.Chunk:
-    """The rows of one tile, with its dates unless no row is left."""
-    chunk = staging.Chunk([], [], [])
-    acquisitions, problem = [], ''
-    try:
-        good = [row for row in rows if not row.problem]
-        acquisitions = _acquisitions(job, good[0]) if good else []
-    except InputError as error:
-        problem = str(error)
-    for row in rows:
-        try:
-            if row.problem or problem:
-                raise InputError(row.problem or problem)
-            chunk.photos.append(_photo(job, row, acquisitions))
-        except InputError as error:
-            reason = str(error).rstrip('.')
-            chunk.dropped.append({'row': row.row, 'id': row.id, 'reason': reason})
-    if chunk.photos:
-        chunk.acquisitions.extend(acquisitions)
-    return chunk
-
-
-def _make(job: _Job, index: int) -> staging.Chunk:
-    with pa.memory_map(str(job.plan)) as source:
-        batch = pa.ipc.open_file(source).get_batch(index)
-        rows = [table.Row(**row) for row in batch.to_pylist()]
+def _groups(rows: list[tables.Row]) -> list[list[tables.Row]]:
+    """Rows in chunks of about `CHUNK_ROWS`, all rows of a tile in one."""
     by_tile = collections.defaultdict(list)
     for row in rows:
-        by_tile[row.tile_key].append(row)
-    parts = [_make_tile(job, rows) for rows in by_tile.values()]
-    return staging.Chunk(*(sum(lists, []) for lists in zip(*parts, strict=True)))
+        by_tile[row.tile_key or f'row {row.row}'].append(row)
+    groups: list[list[tables.Row]] = [[]]
+    for members in by_tile.values():
+        if len(groups[-1]) >= CHUNK_ROWS:
+            groups.append([])
+        groups[-1].extend(members)
+    return groups
+
+
+def _write_plan(path: pathlib.Path, groups: list[list[tables.Row]]) -> None:
+    types = {int: pa.int64(), float: pa.float64(), str: pa.string()}
+    types |= {list[str]: pa.list_(pa.string()), list[float]: pa.list_(pa.float64())}
+    schema = pa.schema(
+        [(field.name, types[field.type]) for field in dataclasses.fields(tables.Row)]
+    )
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with pa.OSFile(str(path), 'wb') as sink, pa.ipc.new_file(sink, schema) as writer:
+            for group in groups:
+                records = [dataclasses.asdict(row) for row in group]
+                writer.write_batch(pa.RecordBatch.from_pylist(records, schema=schema))
+    except OSError as error:
+        path.unlink(missing_ok=True)
+        raise InputError(f'{path}: cannot be written: {error.strerror or error}') from error
+
+
+def _digest(rows: list[tables.Row], root: pathlib.Path) -> str:
+    """Of what the table says and of size and time of every file that it names."""
+    digest = hashlib.sha256()
+    for row in rows:
+        digest.update(json.dumps(dataclasses.asdict(row)).encode())
+    for file in sorted({file for row in rows for file in (row.photo, *row.tiles) if file}):
+        stat = (root / file).stat()
+        digest.update(f'{file} {stat.st_size} {stat.st_mtime_ns}'.encode())
+    return digest.hexdigest()
+
+
+def _few(rows: list[tables.Row]) -> bool:
+    """Whether the usable rows stand on fewer than `FEW` tiles and, without tiles, cells."""
+    places = {
+        row.tile_key or (chunks.cell_key(row.lonlat) if row.located else row.photo)
+        for row in rows
+        if not row.problem
+    }
+    return len(places) < FEW
+
+
+def _write_report(path: pathlib.Path, dropped: list[dict[str, Any]]) -> None:
+    part = path.with_suffix('.part')
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with part.open('w', newline='', encoding='utf-8') as file:
+            writer = csv.DictWriter(file, ('row', 'id', 'reason'))
+            writer.writeheader()
+            writer.writerows(sorted(dropped, key=lambda line: line['row']))
+        part.replace(path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise InputError(f'{path}: cannot be written: {error.strerror}') from error
+
+
+def _refuse(
+    source: pathlib.Path,
+    dropped: list[dict[str, Any]],
+    total: int,
+    max_failed: float,
+    listed: pathlib.Path,
+) -> None:
+    """Raises InputError, with the commonest reason, if more rows failed than may."""
+    if len(dropped) < total and len(dropped) <= max_failed * total:
+        return
+    kinds = collections.Counter(line['reason'].partition(':')[0] for line in dropped)
+    kind, count = kinds.most_common(1)[0]
+    first = min((x for x in dropped if x['reason'].startswith(kind)), key=lambda x: x['row'])
+    raise InputError(
+        f'{source}: {len(dropped)} of {total} rows cannot be used, and at most {max_failed:.0%} '
+        f'may fail; {count} of them for the reason of row {first["row"]}: {first["reason"]} '
+        f'(all are listed in {listed}).'
+    )
+
+
+def _check_options(
+    fractions: tuple[float, ...], shares: dict[str, float], sensor: str, band_order: str
+) -> None:
+    if len(fractions) != 3 or min(fractions) < 0 or not sum(fractions) > 0:
+        raise InputError(f'fractions: expected three shares >= 0, found {fractions}')
+    for name, share in shares.items():
+        if not 0 <= share <= 1:
+            raise InputError(f'{name}: expected a share from 0 to 1, found {share}')
+    if band_order not in ('', 'eurosat'):
+        raise InputError(f'band_order: expected eurosat or nothing, found {band_order!r}')
+    if sensors.contract(sensor).unit != 'DN':
+        raise InputError(f'sensor: expected a contract for tiles, found {sensor!r}')
+
+
+def _content(sensor: str) -> prepared.Content:
+    bands = list(sensors.contract(sensor).bands)
+    metadata = {'bands': bands, 'pixel_m': 10.0, 'synthetic': False, 'tasks': {}}
+    return prepared.Content(labels={}, tile_labels=(), metadata=metadata)
+
+
+def _accept(
+    folder: pathlib.Path,
+    *,
+    source: pathlib.Path,
+    total: int,
+    max_failed: float,
+    listed: pathlib.Path,
+) -> dict[str, Any]:
+    dropped = list(staging.read(folder, 'dropped'))
+    _write_report(listed, dropped)
+    try:
+        _refuse(source, dropped, total, max_failed, listed)
+    except InputError:
+        # Nothing of a refused build stays, but for the list of reasons.
+        shutil.rmtree(folder)
+        raise
+    return {'failed': len(dropped)}
+
+
+def _notes(failed: int, few: bool, listed: pathlib.Path) -> list[str]:
+    notes = [f'{failed} rows could not be used; {listed} says why.'] if failed else []
+    if few:
+        notes.append(f'Fewer than {FEW} tiles: all of them are in train.')
+    return notes
+
+
+def build(
+    table: str | os.PathLike,
+    columns: dict[str, str],
+    root: str | os.PathLike,
+    *,
+    basename: bool = False,
+    data_dir: str | os.PathLike = 'prepared',
+    variant: str = 'default',
+    fractions: tuple[float, float, float] = (0.8, 0.1, 0.1),
+    seed: int = 0,
+    max_failed: float = 0.2,
+    max_nodata: float = 0.5,
+    sensor: str = 'sentinel2_10',
+    band_order: str = '',
+    photo_side: int = 0,
+    workers: int = 1,
+) -> build_report.BuildReport:
+    """Imports a table of photos, tiles and places as the data set `photos`.
+
+    Rows that cannot be used are listed with the reason in `<data_dir>/photos/<variant>_report.csv`.
+    A killed build goes on where it stopped; one that is there already is reused.
+
+    Args:
+      table: .csv or .parquet file.
+      columns: field -> column; fields are `tables.FIELDS`, and a field that is not given is read
+        from the column of its own name, if there is one. A `tile` cell may name several dates of
+        one place with ; between them, and `tile_date` theirs.
+      root: folder of the files that the table names.
+      basename: find each file by its last name alone, anywhere under the root.
+      data_dir: folder that holds prepared data sets.
+      variant: name of this build.
+      fractions: shares of tiles in train, val and test; no meaning where a split column is given.
+      seed: of the draw.
+      max_failed: largest share of rows that may fail, 0..1.
+      max_nodata: largest share of pixels without data in a tile, 0..1.
+      sensor: contract whose bands are taken, by band description or known order.
+      band_order: 'eurosat' for 13 bands with B8A last; empty: by number of bands.
+      photo_side: larger photos are reduced to this shorter side, pixels; 0 keeps them.
+      workers: processes; never changes the result.
+
+    Raises:
+      InputError: table, columns, root or an option cannot be used, more rows fail than may, or
+        nothing can be written.
+    """
+    source, root, data_dir = pathlib.Path(table), pathlib.Path(root), pathlib.Path(data_dir)
+    _check_options(
+        fractions, {'max_failed': max_failed, 'max_nodata': max_nodata}, sensor, band_order
+    )
+    cells = tables.read(source)
+    named = tables.name_columns(source, list(cells[0]), columns)
+    rows = tables.judge(cells, named, tables.Files(root, basename))
+    listed = data_dir / Photos.name / f'{variant}_report.csv'
+    problems = [{'row': r.row, 'id': r.id, 'reason': r.problem} for r in rows if r.problem]
+    try:
+        _refuse(source, problems, len(rows), max_failed, listed)
+    except InputError:
+        _write_report(listed, problems)
+        raise
+
+    few = 'split' not in named and _few(rows)
+    reading = rasters.Reading(sensor=sensor, band_order=band_order, max_nodata=max_nodata)
+    options = {
+        'reading': dataclasses.asdict(reading),
+        'fractions': fractions,
+        'draw': 'split' not in named and not few,
+        'seed': seed,
+        'photo_side': photo_side,
+    }
+    groups = _groups(rows)
+    plan = prepared.staging_dir(data_dir, Photos.name, variant) / 'plan.arrow'
+    if not prepared.built(data_dir, Photos.name, variant):
+        _write_plan(plan, groups)
+    job = chunks.Job(plan=plan, root=root, **{**options, 'reading': reading})
+    metadata = prepared.prepare(
+        Photos,
+        variant=variant,
+        data_dir=data_dir,
+        fingerprint={**options, 'rows': _digest(rows, root)},
+        content=_content(sensor),
+        chunks=len(groups),
+        make=functools.partial(chunks.make, job),
+        workers=workers,
+        accept=functools.partial(
+            _accept, source=source, total=len(rows), max_failed=max_failed, listed=listed
+        ),
+    )
+    notes = _notes(metadata['failed'], few, listed)
+    return build_report.report(data_dir, Photos.name, variant, metadata, notes)

@@ -88,9 +88,7 @@ def _compact(bands: np.ndarray) -> np.ndarray:
     return bands.astype(np.float32)
 
 
-def _georeference(
-    source: Any, box: list[float], crs: str
-) -> tuple[np.ndarray, np.ndarray, str]:
+def _georeference(source: Any, box: list[float], crs: str) -> tuple[np.ndarray, np.ndarray, str]:
     """Bounds, transform and CRS of the file itself, or else of the box that the table gives."""
     transform, width, height = source.transform, source.width, source.height
     if source.crs is None or transform.is_identity:

@@ -128,11 +128,11 @@ def check_bounds(bounds: Float[np.ndarray, '4']) -> None:
         )
 
 
-def _is_place(lonlat: np.ndarray) -> np.ndarray:
+def _is_place(lonlat: np.ndarray) -> np.ndarray | np.bool_:
     return (np.abs(lonlat[..., 0]) <= 180) & (np.abs(lonlat[..., 1]) <= 90)
 
 
-def _outside(tile_xy: np.ndarray) -> np.ndarray:
+def _outside(tile_xy: np.ndarray) -> np.ndarray | np.bool_:
     # The negation also catches nan.
     return ~(np.abs(tile_xy) <= 1 + EDGE).all(axis=-1)
 

@@ -2,7 +2,7 @@
 
 from gair_jax.losses.distill import distillation
 from gair_jax.losses.gair import gair_loss
-from gair_jax.losses.info_nce import incl, info_nce, retrieval_accuracy, secl
+from gair_jax.losses.info_nce import incl, retrieval_accuracy, secl
 from gair_jax.losses.mae import mae_loss
 from gair_jax.losses.negatives import false_negatives
 
@@ -11,7 +11,6 @@ __all__ = [
     'false_negatives',
     'gair_loss',
     'incl',
-    'info_nce',
     'mae_loss',
     'retrieval_accuracy',
     'secl',

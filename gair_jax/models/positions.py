@@ -18,7 +18,8 @@ def sincos(position: Float[Any, '*batch 2'], dim: int, xp: Any = np) -> Float[An
     """
     assert dim % 4 == 0, dim
     omega = 10000.0 ** -(np.arange(dim // 4) / (dim / 4))
-    phase = position[..., :, None] * xp.asarray(omega, dtype=position.dtype)
+    omega = omega.astype(position.dtype).reshape((1,) * position.ndim + (-1,))
+    phase = position[..., None] * omega
     halves = xp.concatenate([xp.sin(phase), xp.cos(phase)], axis=-1)
     return halves.reshape(*position.shape[:-1], dim)
 

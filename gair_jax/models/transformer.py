@@ -1,9 +1,9 @@
 """The pre-norm transformer that every encoder and decoder here shares.
 
-Two choices are for speed (measured on the compiled step, not visible in the numbers). The residual
-stream is kept flat, [B N, D], because XLA otherwise lays it out with the batch innermost and unfuses
-every norm. Parameters are stacked over layers while the loop over them is unrolled, because a rolled
-loop copies all that the backward pass needs in and out of large buffers.
+Two choices are for speed and do not change the numbers. The residual stream is kept flat, [B N, D],
+because XLA otherwise lays it out with the batch innermost and unfuses every norm. Parameters are
+stacked over layers while the loop over them is unrolled, because a rolled loop copies all that the
+backward pass needs in and out of large buffers.
 """
 
 import dataclasses
@@ -54,15 +54,14 @@ class TransformerSpec:
     def check(self, where: str) -> None:
         """InputError, naming the field under `where`, for sizes that cannot be built."""
         for field in ('dim', 'depth', 'heads', 'mlp_dim'):
-            if getattr(self, field) < 1:
-                raise InputError(f'{where}.{field}: expected at least 1, found {self.depth}.')
+            if (found := getattr(self, field)) < 1:
+                raise InputError(f'{where}.{field}: expected at least 1, found {found}.')
         if self.dim % self.heads:
             raise InputError(
                 f'{where}.heads: expected a divisor of the width {self.dim}, found {self.heads}.'
             )
         for field in ('attention_dropout', 'hidden_dropout'):
-            if not 0 <= getattr(self, field) < 1:
-                found = getattr(self, field)
+            if not 0 <= (found := getattr(self, field)) < 1:
                 raise InputError(f'{where}.{field}: expected 0 <= rate < 1, found {found}.')
         if self.norm_eps <= 0:
             raise InputError(f'{where}.norm_eps: expected more than 0, found {self.norm_eps}.')
@@ -77,7 +76,7 @@ def dense(features: int, dtype: Any = jnp.float32, bias: bool = True, name: str 
 def gelu(x: Float[Array, '*shape']) -> Float[Array, '*shape']:
     """The exact (erf) GELU, computed in float32 and returned in the type of x.
 
-    Its own derivative keeps only x; autodiff of a bfloat16 erf would keep another array of that size.
+    Its own derivative keeps only x; autodiff of a bfloat16 erf would keep another such array.
     """
     u = x.astype(jnp.float32)
     return (0.5 * u * (1 + jax.lax.erf(u * 0.5**0.5))).astype(x.dtype)
@@ -123,13 +122,13 @@ class Layer(nn.Module):
     """
 
     spec: TransformerSpec
+    length: int  # N, which the flat stream does not tell
     deterministic: bool
 
     @nn.compact
     def __call__(
         self,
         x: Float[Array, 'bn d'],
-        batch: int,
         bias: Float[Array, '#b #h n n'] | None,
         position: Float[Array, '#b n d'] | None,
     ) -> tuple[Float[Array, 'bn d'], None]:
@@ -137,17 +136,17 @@ class Layer(nn.Module):
         spec, dtype = self.spec, DTYPES[self.spec.dtype]
         drop = nn.Dropout(spec.hidden_dropout, deterministic=self.deterministic)
         y = nn.LayerNorm(spec.norm_eps, dtype, name='attention_norm')(x)
-        y = self._attention(y.astype(dtype), batch, bias, position)
+        y = self._attention(y, bias, position)
         x = x + drop(dense(spec.dim, dtype, name='attention_out')(y))
         y = nn.LayerNorm(spec.norm_eps, dtype, name='mlp_norm')(x)
         y = gelu(dense(spec.mlp_dim, dtype, name='mlp_in')(y))
         return x + drop(dense(spec.dim, dtype, name='mlp_out')(y)), None
 
     def _attention(
-        self, y: Array, batch: int, bias: Array | None, position: Array | None
+        self, y: Array, bias: Array | None, position: Array | None
     ) -> Float[Array, 'bn d']:
         spec, dtype = self.spec, DTYPES[self.spec.dtype]
-        heads = (batch, -1, spec.heads, spec.dim // spec.heads)
+        heads = (-1, self.length, spec.heads, spec.dim // spec.heads)
         # Three products: one fused product would be sliced into three copies (and joined backward).
         query, key, value = (
             dense(spec.dim, dtype, spec.qkv_bias, name)(y).reshape(heads)
@@ -155,7 +154,7 @@ class Layer(nn.Module):
         )
         drop = nn.Dropout(spec.attention_dropout)
         out = attend(query, key, value, bias, drop, self.deterministic)
-        out = out.reshape(batch, -1, spec.dim)
+        out = out.reshape(-1, self.length, spec.dim)
         if position is not None:
             out = out + position.astype(out.dtype)
         return out.reshape(-1, spec.dim)
@@ -190,20 +189,15 @@ class Transformer(nn.Module):
             self._layer(),
             variable_axes={'params': 0},
             split_rngs={'params': True, 'dropout': True},
-            in_axes=(nn.broadcast, nn.broadcast, nn.broadcast),
+            in_axes=(nn.broadcast, nn.broadcast),
             length=spec.depth,
             unroll=1 if spec.rolled else spec.depth,
         )
-        x, _ = layers(spec, deterministic, name='layers')(x, b, bias, position)
+        x, _ = layers(spec, n, deterministic, name='layers')(x, bias, position)
         return x.reshape(b, n, d)
 
     def _layer(self) -> type[nn.Module]:
         if self.spec.remat == 'none':
             return Layer
         # Inside a rolled loop XLA cannot merge the recomputation away; unrolled it could.
-        return nn.remat(
-            Layer,
-            policy=REMAT[self.spec.remat],
-            prevent_cse=not self.spec.rolled,
-            static_argnums=(2,),
-        )
+        return nn.remat(Layer, policy=REMAT[self.spec.remat], prevent_cse=not self.spec.rolled)

@@ -155,11 +155,14 @@ class Vit(nn.Module):
         x = dense(spec.layers.dim, DTYPES[spec.layers.dtype], name='patch')(
             patchify(images, spec.patch)
         )
-        x, bias = self._positioned(x.astype(jnp.float32), h, w)
+        table, bias = self._position(h, w)
+        first = int(spec.class_token)
+        x = x.astype(jnp.float32) + table[None, first:]
         if keep is not None:
             x = jnp.take_along_axis(x, keep[..., None], axis=1)
             bias = None if bias is None else _kept_bias(bias, keep)
-        x, bias = self._with_class(x, bias)
+        if spec.class_token:
+            x, bias = self._with_class(x, table[0], bias)
         x = nn.Dropout(spec.layers.hidden_dropout, deterministic=deterministic)(x)
         x = Transformer(spec.layers, name='transformer')(x, bias=bias, deterministic=deterministic)
         x = x.astype(jnp.float32)
@@ -181,29 +184,26 @@ class Vit(nn.Module):
             )
         return y // spec.patch, x // spec.patch
 
-    def _positioned(
-        self, x: Float[Array, 'b n d'], h: int, w: int
-    ) -> tuple[Float[Array, 'b n d'], Float[Array, 'h n n'] | None]:
-        """Patch tokens with their position, and the attention bias of the grid (ALiBi)."""
-        spec = self.spec
-        if spec.position == 'alibi':
-            return x, jnp.asarray(positions.alibi_bias(h, w, spec.layers.heads))
+    def _position(
+        self, h: int, w: int
+    ) -> tuple[Float[Array, 'm d'], Float[Array, '1 h n n'] | None]:
+        """What is added to the class token, if any, and the patches; the grid's attention bias."""
+        spec, first = self.spec, int(self.spec.class_token)
+        dim = spec.layers.dim
+        if spec.position == 'learned':
+            return self.param('position', WEIGHTS, (first + h * w, dim)), None
         if spec.position == 'sincos':
-            return x + positions.sincos_table(h, w, spec.layers.dim)[None], None
-        table = self.param('position', WEIGHTS, (spec.patches, spec.layers.dim))
-        return x + table[None], None
+            table = jnp.asarray(positions.sincos_table(h, w, dim))
+            return jnp.pad(table, ((first, 0), (0, 0))), None
+        bias = jnp.asarray(positions.alibi_bias(h, w, spec.layers.heads))
+        return jnp.zeros((first + h * w, dim)), bias[None]
 
     def _with_class(
-        self, x: Float[Array, 'b k d'], bias: Array | None
+        self, x: Float[Array, 'b k d'], position: Float[Array, ' d'], bias: Array | None
     ) -> tuple[Float[Array, 'b m d'], Array | None]:
-        """The class token put first; it is at distance 0 of every patch."""
-        if bias is not None and bias.ndim == 3:
-            bias = bias[None]
-        if not self.spec.class_token:
-            return x, bias
-        # Holds its own position too: a constant added to a learned constant is one constant.
-        token = self.param('class_token', WEIGHTS, (self.spec.layers.dim,))
-        first = jnp.broadcast_to(token, (len(x), 1, x.shape[-1]))
+        """The class token put first; by the bias it is at distance 0 of every patch."""
+        token = self.param('class_token', WEIGHTS, position.shape) + position
+        first = jnp.broadcast_to(token[None, None], (len(x), 1, x.shape[-1]))
         if bias is not None:
             bias = jnp.pad(bias, ((0, 0), (0, 0), (1, 0), (1, 0)))
         return jnp.concatenate([first, x], axis=1), bias
@@ -219,5 +219,5 @@ class Vit(nn.Module):
         return {**tokens, 'pooled': pooled}
 
 
-def _kept_bias(bias: Float[Array, 'h n n'], keep: Int[Array, 'b k']) -> Float[Array, 'b h k k']:
-    return bias[:, keep[:, :, None], keep[:, None, :]].transpose(1, 0, 2, 3)
+def _kept_bias(bias: Float[Array, '1 h n n'], keep: Int[Array, 'b k']) -> Float[Array, 'b h k k']:
+    return bias[0][:, keep[:, :, None], keep[:, None, :]].transpose(1, 0, 2, 3)

@@ -12,6 +12,7 @@ import pathlib
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from absl import logging
 from orbax.checkpoint import v1 as ocp
 
@@ -85,8 +86,8 @@ class Saver:
 
     def best_loss(self) -> float:
         """The validation loss of the best checkpoint, or infinity."""
-        newest = self._best.latest
-        return newest.custom_metadata['val_loss'] if newest else float('inf')
+        steps = _steps(pathlib.Path(self._best.directory))
+        return _record(steps[-1])['val_loss'] if steps else float('inf')
 
     def latest_step(self) -> int:
         """The newest checkpoint's step, or -1."""
@@ -95,8 +96,8 @@ class Saver:
     def restore(self, abstract: TrainState) -> TrainState:
         """The newest state, onto the shapes and shardings of `abstract`."""
         items = self._latest.load_checkpointables(None, _items(abstract))
-        rest = items['rest']
-        return TrainState(params=items['params'], **rest)
+        whole = _fill_empty({'params': abstract.params, 'rest': _rest(abstract)}, items)
+        return TrainState(params=whole['params'], **whole['rest'])
 
     def close(self) -> None:
         """Waits for what is being written."""
@@ -154,9 +155,22 @@ def _checkpointer(folder: pathlib.Path, keep: int) -> Any:
     )
 
 
+def _rest(state: TrainState) -> dict[str, Any]:
+    return {f.name: getattr(state, f.name) for f in dataclasses.fields(state) if f.name != 'params'}
+
+
 def _items(state: TrainState) -> dict[str, Any]:
-    rest = {f.name: getattr(state, f.name) for f in dataclasses.fields(state)}
-    return {'params': rest.pop('params'), 'rest': rest}
+    """What is written; Orbax cannot hold arrays without elements (a bank of size 0), so not those."""
+    items = {'params': state.params, 'rest': _rest(state)}
+    return jax.tree.map(lambda leaf: leaf if leaf.size else None, items)
+
+
+def _fill_empty(abstract: Any, items: Any) -> Any:
+    """`items` with the arrays that `_items` left out put back."""
+    leaves = iter(jax.tree.leaves(items))
+    return jax.tree.map(
+        lambda s: next(leaves) if s.size else jnp.zeros(s.shape, s.dtype), abstract
+    )
 
 
 def _steps(folder: pathlib.Path) -> list[pathlib.Path]:

@@ -1,0 +1,1 @@
+"""What a checkpoint is good for: evaluation of frozen encoders on data they were not trained on."""

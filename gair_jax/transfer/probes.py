@@ -114,7 +114,7 @@ def _intervals(
 def _ridge(
     x: np.ndarray, y: np.ndarray, x_val: np.ndarray, y_val: np.ndarray, x_test: np.ndarray
 ) -> np.ndarray:
-    """min |y - x w - b|^2 / n + penalty |w|^2 in closed form, by one eigendecomposition.
+    """Minimises |y - x w - b|^2 / n + penalty |w|^2 in closed form, by one eigendecomposition.
 
     Outputs are standardised, so that the choice of the penalty weighs them alike.
     """

@@ -137,9 +137,7 @@ def read(path: pathlib.Path) -> list[dict[str, str]]:
     return [{name: _cell(value) for name, value in row.items()} for row in rows]
 
 
-def name_columns(
-    path: pathlib.Path, found: list[str], columns: dict[str, str]
-) -> dict[str, str]:
+def name_columns(path: pathlib.Path, found: list[str], columns: dict[str, str]) -> dict[str, str]:
     """Column of each field that the table has: as given, else the one of the field's own name.
 
     Raises:
@@ -147,9 +145,7 @@ def name_columns(
     """
     for field, column in columns.items():
         if field not in FIELDS:
-            raise InputError(
-                f'columns: {field!r} is unknown; expected one of {", ".join(FIELDS)}.'
-            )
+            raise InputError(f'columns: {field!r} is unknown; expected one of {", ".join(FIELDS)}.')
         if column not in found:
             raise InputError(
                 f'{path}: column {column!r} (for {field}) is missing; found {", ".join(found)}.'
@@ -185,7 +181,7 @@ class Files:
                 self._found.setdefault(name, []).append(relative)
 
     def find(self, cell: str) -> str:
-        """The path under the root that a cell means; InputError if there is none or it leaves it."""
+        """The path under the root that a cell means; InputError if there is none."""
         if not self._by_name:
             path = os.path.normpath(cell)
             if os.path.isabs(path) or path.split(os.sep)[0] == os.pardir:
@@ -243,7 +239,7 @@ def _fill(row: Row, cells: dict[str, str], files: Files) -> None:
     row.date = _date(cells.get('date', ''), 'date')
     row.licence, row.group = cells.get('licence', ''), cells.get('group', '')
     row.split = cells.get('split', '')
-    if row.split not in ('', *SPLITS):
+    if 'split' in cells and row.split not in SPLITS:
         raise InputError(f'unknown split: expected {", ".join(SPLITS)}, found {row.split!r}')
     photo, tile = cells.get('photo', ''), _list(cells.get('tile', ''))
     if not photo and not tile:

@@ -1,0 +1,170 @@
+"""Which data sets there are, and whether a prepared one is sound."""
+
+import collections
+import dataclasses
+import io
+import os
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from gair_jax.builders import prepared
+from gair_jax.config import DataConfig, InputError
+from gair_jax.geo import tiles
+from gair_jax.input import records, store
+
+# Findings of one kind after the first few say nothing new.
+MAX_EXAMPLES = 5
+
+
+class Dataset(NamedTuple):
+    """A data set that can be built: its name, what it is, and the command that builds it."""
+
+    name: str
+    text: str
+    command: str
+
+
+@dataclasses.dataclass(kw_only=True)
+class Check:
+    """What `check` found.
+
+    Attributes:
+      splits: photos in each split.
+      tiles: number of acquisitions.
+      with_photo, with_tile: photo records that have an image, and that have a tile.
+      crs: acquisitions in each CRS.
+      sizes: acquisitions of each (height, width, bands).
+      findings: a sentence for everything that is wrong; empty if the data set is sound.
+    """
+
+    splits: dict[str, int]
+    tiles: int
+    with_photo: int = 0
+    with_tile: int = 0
+    crs: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
+    sizes: collections.Counter[tuple[int, ...]] = dataclasses.field(
+        default_factory=collections.Counter
+    )
+    findings: list[str] = dataclasses.field(default_factory=list)
+
+
+class _Tile(NamedTuple):
+    """What a photo must agree with."""
+
+    id: str
+    tile: int
+    bounds: np.ndarray
+    crs: str
+
+
+def list_datasets() -> list[Dataset]:
+    """The data sets that `gair data build` knows."""
+    return [
+        Dataset(
+            'synthetic_world',
+            'a made-up world with tiles, street views and labels of all nine tasks; not real',
+            'gair data build synthetic_world --variant=tiny',
+        ),
+        Dataset(
+            'photos',
+            'your own photos, Sentinel-2 tiles and places, from a table and files',
+            'gair data build photos --table=TABLE --root=FOLDER --columns=photo=COLUMN,tile=COLUMN',
+        ),
+        Dataset(
+            'eurosat_rgb',
+            'EuroSAT true-colour chips with coordinates and ten land covers (tile + place)',
+            'gair data build eurosat_rgb --source=FOLDER',
+        ),
+    ]
+
+
+def _read_all(
+    source: store.Records[store.Record], check: Check
+) -> Iterator[tuple[int, store.Record]]:
+    """Every record that can be read; the others become findings."""
+    for index in range(len(source)):
+        try:
+            yield index, source[index]
+        except InputError as error:
+            check.findings.append(str(error))
+
+
+def _check_tiles(source: store.Store, check: Check) -> dict[int, _Tile]:
+    wanted = tuple(source.metadata['bands'])
+    found = {}
+    for row, tile in _read_all(source.tiles, check):
+        check.crs[tile.crs] += 1
+        check.sizes[tile.bands.shape] += 1
+        if tile.band_names != wanted:
+            check.findings.append(f'tile {tile.id}: bands are {tile.band_names}, not {wanted}.')
+        elif tile.bands.dtype.kind == 'f' and not np.isfinite(tile.bands).all():
+            check.findings.append(f'tile {tile.id}: some pixels are not finite.')
+        found[row] = _Tile(tile.id, tile.tile, tile.bounds, tile.crs)
+    return found
+
+
+def _problems(photo: records.Photo, dates: dict[int, _Tile], total: int) -> Iterator[str]:
+    name = f'photo {photo.id}'
+    if photo.photo:
+        try:
+            Image.open(io.BytesIO(photo.photo)).load()
+        except (OSError, SyntaxError, ValueError) as error:
+            yield f'{name}: its image cannot be decoded: {error}.'
+    try:
+        tiles.check_lonlat(photo.lonlat, name)
+    except InputError as error:
+        yield str(error)
+        return
+    for row in photo.acquisitions:
+        if not 0 <= row < total:
+            yield f'{name}: refers to tile row {row}, and there are {total}.'
+        elif row in dates and dates[row].tile != photo.tile:
+            yield f'{name}: refers to a date of tile {dates[row].tile}, not of its own {photo.tile}.'
+        elif row in dates:
+            try:
+                tiles.place_in_tile(photo.lonlat, dates[row].bounds, dates[row].crs, name)
+            except InputError as error:
+                yield str(error)
+
+
+def _summarise(findings: list[str], what: str) -> list[str]:
+    if len(findings) <= MAX_EXAMPLES:
+        return findings
+    rest = len(findings) - MAX_EXAMPLES
+    return [*findings[:MAX_EXAMPLES], f'... and {rest} more findings on {what}.']
+
+
+def check(data_dir: str | os.PathLike, name: str, variant: str = 'default') -> Check:
+    """Reads every record of a prepared data set and says what is wrong with it.
+
+    Args:
+      data_dir: folder that holds prepared data sets.
+      name, variant: of the data set.
+
+    Raises:
+      InputError: there is no such data set.
+    """
+    source = store.Store(DataConfig(dir=os.fspath(data_dir), name=name, variant=variant))
+    check = Check(splits=dict(source.splits), tiles=len(source.tiles))
+    dates = _check_tiles(source, check)
+    check.findings = _summarise(check.findings, 'tiles')
+    findings, homes = [], collections.defaultdict(set)
+    part = Check(splits={}, tiles=0)
+    for split in source.splits:
+        for _, photo in _read_all(source.photos(split), part):
+            check.with_photo += bool(photo.photo)
+            check.with_tile += photo.tile != records.NO_TILE
+            findings += _problems(photo, dates, check.tiles)
+            if photo.tile != records.NO_TILE:
+                homes[photo.tile].add(split)
+    shared = [tile for tile, splits in homes.items() if len(splits) > 1]
+    if shared:
+        findings.append(f'{len(shared)} tiles have photos in several splits, as tile {shared[0]}.')
+    check.findings += _summarise(part.findings + findings, 'photos')
+    counts = prepared.built(data_dir, name, variant).get('counts', {})
+    if counts and counts != {**check.splits, 'tiles': check.tiles}:
+        check.findings.append(f'counts differ from those the build noted: {counts}.')
+    return check

@@ -1,0 +1,270 @@
+"""GAIR: three encoders, NILI and projections, as pure functions of parameters (paper section 3)."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+from jaxtyping import Array, Float
+
+from gair_jax.config import Config, InputError, ModelConfig
+from gair_jax.models import interpolation, vit
+from gair_jax.models.attention_query import AttentionQuery
+from gair_jax.models.location import LAST_WEIGHTS, LocationEncoder
+from gair_jax.models.location import spec as location_spec
+from gair_jax.models.nili import COORDINATES, SCHEDULES, Nili, NiliSpec
+from gair_jax.models.transformer import TransformerSpec
+from gair_jax.models.vit import Vit, expect
+from gair_jax.sensors import contract
+
+Params = dict[str, Any]
+SIDES = ('rs', 'sv', 'location')
+KINDS = ('nili', 'bilinear', 'bicubic', 'mean', 'attention')
+
+
+@dataclasses.dataclass(frozen=True)
+class Model:
+    """The model that a config describes; `build` makes it.
+
+    Every method is a pure function of its arguments. `params` holds the sub-trees rs, sv, location,
+    nili and projections, each only where the config enables it. A `key` is for dropout alone; None
+    is no dropout. Images are network input, channels last; places are degrees, longitude first.
+    """
+
+    config: Config
+    rs: Vit | None
+    sv: Vit | None
+    location: LocationEncoder | None
+    nili: Nili | AttentionQuery | None
+    projections: Mapping[str, nn.Dense]
+
+    def init(self, key: Array) -> Params:
+        """Draws all parameters; each sub-tree depends only on the key and on its own settings."""
+        return jax.jit(self._init)(key)
+
+    def encode_rs(
+        self, params: Params, rs: Float[Array, 'b y x c'], *, key: Array | None = None
+    ) -> dict[str, Array]:
+        """Tiles to patch_grid [B, h, w, D], tokens [B, N (+ class, first), D], pooled [B, D]."""
+        out = self._encode('rs', self.rs, params, rs, key)
+        patch, (b, y, x, _) = self.config.model.rs.patch, rs.shape
+        grid = out['patch_tokens'].reshape(b, y // patch, x // patch, -1)
+        return {'patch_grid': grid, 'tokens': _tokens(out), 'pooled': out['pooled']}
+
+    def encode_sv(
+        self, params: Params, sv: Float[Array, 'b y x 3'], *, key: Array | None = None
+    ) -> dict[str, Array]:
+        """Photos to tokens [B, N (+ class, first), D] and embedding [B, D]."""
+        out = self._encode('sv', self.sv, params, sv, key)
+        return {'tokens': _tokens(out), 'embedding': out['pooled']}
+
+    def encode_location(self, params: Params, lonlat: Float[Array, 'n 2']) -> Float[Array, 'n d']:
+        """Places to embeddings."""
+        encoder = self._required('location', self.location)
+        return encoder.apply({'params': params['location']}, lonlat)['embedding']
+
+    def query(
+        self,
+        params: Params,
+        patch_grid: Float[Array, 'b h w c'],
+        xy: Float[Array, 'b q 2'],
+        schedule: str = '',
+    ) -> Float[Array, 'b q d']:
+        """Localized embeddings of points of each tile.
+
+        Args:
+          params: parameters.
+          patch_grid: of `encode_rs`.
+          xy: points of the window, [-1, 1], x east, y south.
+          schedule: 'gather' or 'convolve', the same numbers; '' is that of the config.
+        """
+        settings = self.config.model.nili
+        if isinstance(self.nili, Nili):
+            schedule = schedule or settings.schedule
+            expect('schedule', schedule, SCHEDULES)
+            return self.nili.apply({'params': params['nili']}, patch_grid, xy, schedule)
+        if isinstance(self.nili, AttentionQuery):
+            return self.nili.apply({'params': params['nili']}, patch_grid, xy)
+        if settings.kind == 'mean':
+            return interpolation.mean(patch_grid, xy)
+        sample = getattr(interpolation, settings.kind)
+        return sample(patch_grid, xy, settings.padding)
+
+    def project(self, params: Params, side: str, x: Float[Array, '*batch c']) -> Array:
+        """`x` as the loss compares it: through the projection of `side`, if it has one."""
+        if side not in self.projections:
+            return x
+        return self.projections[side].apply({'params': params['projections'][side]}, x)
+
+    def apply(
+        self, params: Params, batch: Mapping[str, Array], *, key: Array | None = None
+    ) -> dict[str, Array]:
+        """A batch through every enabled encoder.
+
+        Args:
+          params: parameters.
+          batch: rs [B, H, W, C], sv [B, h, w, 3], xy [B, 2], lonlat [B, 2], as far as enabled.
+          key: for dropout; None is none.
+
+        Returns:
+          localized, rs (pooled), sv, location, all [B, D]; patch_grid; and, as the loss compares
+          them, loss_localized, loss_sv, loss_location. Keys of absent encoders are absent.
+        """
+        keys = (None, None) if key is None else jax.random.split(key)
+        out: dict[str, Array] = {}
+        if self.rs is not None:
+            encoded = self.encode_rs(params, batch['rs'], key=keys[0])
+            out['patch_grid'], out['rs'] = encoded['patch_grid'], encoded['pooled']
+            xy = batch['xy'][:, None].astype(jnp.float32)
+            out['localized'] = self.query(params, encoded['patch_grid'], xy)[:, 0]
+            out['loss_localized'] = self.project(params, 'rs', out['localized'])
+        if self.sv is not None:
+            out['sv'] = self.encode_sv(params, batch['sv'], key=keys[1])['embedding']
+            out['loss_sv'] = self.project(params, 'sv', out['sv'])
+        if self.location is not None:
+            out['location'] = self.encode_location(params, batch['lonlat'])
+            out['loss_location'] = self.project(params, 'location', out['location'])
+        return out
+
+    def _init(self, key: Array) -> Params:
+        keys = dict(zip((*SIDES, 'nili', 'projections'), jax.random.split(key, 5), strict=True))
+        config, params = self.config, {}
+        for side, encoder in (('rs', self.rs), ('sv', self.sv)):
+            if encoder is not None:
+                image = jnp.zeros((1, *encoder.spec.image, encoder.spec.channels))
+                params[side] = encoder.init(keys[side], image)['params']
+        if self.location is not None:
+            params['location'] = self.location.init(keys['location'], jnp.zeros((1, 2)))['params']
+        if self.nili is not None:
+            grid = jnp.zeros((1, 2, 2, _grid_width(self.rs)))
+            params['nili'] = self.nili.init(keys['nili'], grid, jnp.zeros((1, 1, 2)))['params']
+        if self.projections:
+            params['projections'] = {
+                side: module.init(
+                    jax.random.fold_in(keys['projections'], SIDES.index(side)),
+                    jnp.zeros((1, _widths(config, self.rs, self.sv)[side])),
+                )['params']
+                for side, module in self.projections.items()
+            }
+        return params
+
+    def _encode(
+        self, side: str, encoder: Vit | None, params: Params, images: Array, key: Array | None
+    ) -> dict[str, Array]:
+        encoder = self._required(side, encoder)
+        rngs = None if key is None else {'dropout': key}
+        return encoder.apply({'params': params[side]}, images, deterministic=key is None, rngs=rngs)
+
+    def _required(self, side: str, encoder: Any) -> Any:
+        if encoder is None:
+            raise InputError(f'model.{side}.enabled: this needs the {side} encoder, found False.')
+        return encoder
+
+
+def build(config: Config) -> Model:
+    """The model of a config.
+
+    Raises:
+      InputError: a value that cannot be built; names the field, what was found and expected.
+    """
+    model = config.model
+    if model.embed_dim < 1:
+        raise InputError(f'model.embed_dim: expected at least 1, found {model.embed_dim}.')
+    rs, sv = rs_encoder(config), sv_encoder(config)
+    location = None
+    if model.location.enabled:
+        location = LocationEncoder(location_spec(model.location, model.embed_dim))
+    for side in model.projections:
+        expect('model.projections', side, SIDES)
+    enabled = [s for s in SIDES if getattr(model, s).enabled and s in model.projections]
+    projections = {s: nn.Dense(model.embed_dim, kernel_init=LAST_WEIGHTS) for s in enabled}
+    nili = None if rs is None else _nili(model, rs)
+    for side, width in _widths(config, rs, sv).items():
+        if width != model.embed_dim and side not in model.projections:
+            raise InputError(
+                f'model.embed_dim: expected {width}, the width of the {side} side, or '
+                f'{side!r} in model.projections, found {model.embed_dim}.'
+            )
+    return Model(config, rs, sv, location, nili, projections)
+
+
+def rs_encoder(config: Config) -> Vit | None:
+    """The remote sensing encoder of a config, or None where it is disabled."""
+    if not config.model.rs.enabled:
+        return None
+    bands = len(contract(config.input.rs.sensor).bands)
+    size = config.input.rs.size
+    return Vit(
+        vit.spec(config.model.rs, config.model, channels=bands, image=size, where='model.rs')
+    )
+
+
+def sv_encoder(config: Config) -> Vit | None:
+    """The street view encoder of a config, or None where it is disabled."""
+    if not config.model.sv.enabled:
+        return None
+    size = config.input.sv.size
+    return Vit(vit.spec(config.model.sv, config.model, channels=3, image=size, where='model.sv'))
+
+
+def _nili(model: ModelConfig, rs: Vit) -> Nili | AttentionQuery | None:
+    """What reads the patch grid, where it has parameters."""
+    nili, width = model.nili, rs.spec.layers.dim
+    expect('model.nili.kind', nili.kind, KINDS)
+    expect('model.nili.schedule', nili.schedule, SCHEDULES)
+    expect('model.nili.padding', nili.padding, interpolation.PADDINGS)
+    expect('model.nili.coordinates', nili.coordinates, COORDINATES)
+    if nili.hidden and min(nili.hidden) < 1:
+        raise InputError(
+            f'model.nili.hidden: expected widths of at least 1, found {tuple(nili.hidden)}.'
+        )
+    if nili.kind == 'nili':
+        return Nili(
+            NiliSpec(
+                dim=width,
+                embed_dim=model.embed_dim,
+                hidden=tuple(nili.hidden),
+                coordinates=nili.coordinates,
+            )
+        )
+    if nili.kind != 'attention':
+        return None
+    if width % 4:
+        raise InputError(f'model.rs.dim: kind attention expects a multiple of 4, found {width}.')
+    layers = TransformerSpec(
+        dim=width,
+        depth=nili.layers,
+        heads=nili.heads,
+        mlp_dim=4 * width,
+        qkv_bias=False,
+        norm_eps=1e-5,
+        dtype=model.dtype,
+        remat=model.remat,
+        rolled=model.rolled,
+    )
+    layers.check('model.nili')
+    return AttentionQuery(layers)
+
+
+def _widths(config: Config, rs: Vit | None, sv: Vit | None) -> dict[str, int]:
+    """Width of what each enabled side gives before its projection."""
+    model, widths = config.model, {}
+    if rs is not None:
+        is_nili = model.nili.kind == 'nili'
+        widths['rs'] = model.embed_dim if is_nili else rs.spec.layers.dim
+    if sv is not None:
+        widths['sv'] = sv.spec.layers.dim
+    if model.location.enabled:
+        widths['location'] = model.embed_dim
+    return widths
+
+
+def _grid_width(rs: Vit | None) -> int:
+    assert rs is not None
+    return rs.spec.layers.dim
+
+
+def _tokens(out: Mapping[str, Array]) -> Float[Array, 'b n d']:
+    return jnp.concatenate([out['class_tokens'], out['patch_tokens']], axis=1)

@@ -1,0 +1,188 @@
+"""Every setting acts where its class says: `affects` is held to the lowered step and first batch."""
+
+import dataclasses
+import functools
+
+import jax
+import numpy as np
+import pytest
+
+from gair_jax import config as configs
+from gair_jax.input.pipeline import Pipeline
+from gair_jax.train import objective, optimizer, step
+from tests.train.tiny import tiny_config
+
+MAE = {'loss.objective': 'mae', 'bank.size': 0}
+SIZED = {f'model.{s}.{f}': 0 for s in ('rs', 'sv') for f in ('dim', 'depth', 'heads', 'mlp_dim')}
+PROJECTED = {'model.projections': ('sv',)}
+TOKEN = {'model.rs.class_token': True, 'model.rs.position': 'learned'}
+SV_TOKEN = {'model.sv.class_token': True}
+JITTER = {'input.rs.jitter': 1.0, 'input.sv.jitter': 1.0}
+RESIZED = {'input.rs.window': 12, 'input.rs.size': 8}
+
+# field -> (another value, what must be set for the field to matter)
+CASES = {
+    'data.dir': ('elsewhere', {}),
+    'data.name': ('another_toy', {}),
+    'data.variant': ('other', {}),
+    'data.train_split': ('val', {}),
+    'data.eval_split': ('test', {}),
+    'data.balance': ('group', {}),
+    'input.date': ('first', {}),
+    'input.rs.sensor': ('sentinel2_rgb', {'input.rs.jitter_bands': ('B03',)}),
+    'input.rs.window': (12, {}),
+    'input.rs.size': (12, {}),
+    'input.rs.placement': ('centre', {}),
+    'input.rs.kernel': ('cubic', RESIZED),
+    'input.rs.flip': (1.0, {}),
+    'input.rs.jitter_brightness': (0.5, JITTER),
+    'input.rs.jitter_contrast': (0.5, JITTER),
+    'input.rs.jitter_bands': (('B08',), JITTER),
+    'input.sv.size': (24, {}),
+    'input.sv.kernel': ('cubic', {}),
+    'input.sv.flip': (1.0, {}),
+    'input.sv.jitter_brightness': (0.5, JITTER),
+    'input.sv.jitter_contrast': (0.5, JITTER),
+    'input.sv.jitter_saturation': (0.5, JITTER),
+    'input.sv.jitter_hue': (0.5, JITTER),
+    'input.noise.kappa': (100.0, {}),
+    'input.noise.target': ('both', {'input.noise.kappa': 100.0}),
+    'model.embed_dim': (16, {'model.projections': ('sv', 'rs')}),
+    'model.rs.size': ('S', SIZED | PROJECTED | {'model.rs.size': 'Ti', 'model.sv.size': 'Ti'}),
+    'model.sv.size': ('S', SIZED | PROJECTED | {'model.rs.size': 'Ti', 'model.sv.size': 'Ti'}),
+    'model.rs.dim': (16, {}),
+    'model.sv.dim': (16, PROJECTED),
+    'model.rs.heads': (4, {}),
+    'model.sv.heads': (4, {}),
+    'model.rs.patch': (2, {}),
+    'model.sv.patch': (4, {}),
+    'model.rs.position': ('sincos', {}),
+    'model.sv.position': ('alibi', {}),
+    'model.rs.class_token': (True, {'model.rs.position': 'learned'}),
+    'model.rs.pooling': ('class', TOKEN | {'loss.distillation': 0.2}),
+    'model.sv.pooling': ('class', SV_TOKEN),
+    'model.location.sigma': ((1.0, 2.0), {}),
+    'model.location.hidden': ((8, 8), {}),
+    'model.nili.kind': ('bilinear', {}),
+    'model.nili.hidden': ((), {}),
+    'model.nili.schedule': ('convolve', {}),
+    'model.nili.padding': ('zeros', {'model.nili.kind': 'bilinear'}),
+    'model.nili.coordinates': ('history', {}),
+    'model.nili.layers': (1, {'model.nili.kind': 'attention', 'model.nili.heads': 2}),
+    'model.nili.heads': (4, {'model.nili.kind': 'attention', 'model.nili.heads': 2}),
+    'model.mae.mask_ratio': (0.5, MAE),
+    'model.mae.norm_pixels': (False, MAE),
+    'model.mae.photo': (False, MAE),
+    'model.mae.photo_side': (8, MAE),
+    'model.mae.decoder_dim': (16, MAE),
+    'model.mae.decoder_depth': (2, MAE),
+    'model.mae.decoder_heads': (4, MAE),
+    'model.projections': (('sv',), {}),
+    'model.dtype': ('bfloat16', {}),
+    'model.remat': ('full', {}),
+    'loss.objective': ('mae', {'bank.size': 0}),
+    'loss.secl_denominator': ('batch_only', {}),
+    'loss.mask_radius_m': (50.0, {}),
+    'bank.content': ('embeddings', {}),
+    'bank.start': ('null_island', {}),
+    'optimizer.name': ('sgd', {}),
+    'optimizer.rate_batch': (256, {}),
+    'optimizer.schedule': ('constant', {}),
+    'optimizer.warmup': (0.5, {}),
+    'batch': (8, {}),
+    'epochs': (50.0, {'steps': 0}),
+    'init.rs': ('somewhere', {}),
+    'init.sv': ('somewhere', {}),
+    'init.location': ('somewhere', {}),
+    'init.all': ('somewhere', {}),
+}
+
+
+def fields_of(kind, prefix=''):
+    for field in dataclasses.fields(kind):
+        if section := configs.section_of(field):
+            yield from fields_of(section, f'{prefix}{field.name}.')
+        else:
+            yield prefix + field.name, field
+
+
+FIELDS = dict(fields_of(configs.Config))
+
+
+def assign(config, values):
+    for path, value in values.items():
+        *sections, name = path.split('.')
+        setattr(functools.reduce(getattr, sections, config), name, value)
+
+
+def read(config, path):
+    return functools.reduce(getattr, path.split('.'), config)
+
+
+def another(value):
+    if isinstance(value, bool):
+        return not value
+    return value + 1 if isinstance(value, int) else value * 0.5 + 0.05
+
+
+def first_batch(config):
+    return Pipeline(config, config.data.train_split).batch(0)
+
+
+def lowered(config, batch):
+    """The text of the step and of the initial state, neither of them compiled."""
+    goal = objective.create(config)
+    transform = optimizer.create(config, optimizer.total_steps(config, 12))
+    make = functools.partial(step.init_state, objective=goal, optimizer=transform)
+    key = jax.random.key(config.seed)
+    take = functools.partial(
+        step.train_step, objective=goal, optimizer=transform, seed=config.seed
+    )
+    state = jax.eval_shape(make, key)
+    shapes = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), dict(batch))
+    return jax.jit(take).lower(state, shapes).as_text(), jax.jit(make).lower(key).as_text()
+
+
+def same_batch(a, b):
+    return a.keys() == b.keys() and all(np.array_equal(a[k], b[k]) for k in a)
+
+
+def before_and_after(path, toy):
+    value, context = CASES.get(path, (None, {}))
+    old = tiny_config(*toy)
+    assign(old, context)
+    new = tiny_config(*toy)
+    assign(new, context)
+    assign(new, {path: another(read(old, path)) if value is None else value})
+    if path == 'data.dir':
+        new.data.dir = str(toy[0].parent / 'elsewhere')
+    assert read(old, path) != read(new, path)
+    return old, new
+
+
+@pytest.mark.parametrize('path', [p for p, f in FIELDS.items() if f.metadata['affects'] == 'input'])
+def test_input_settings_change_the_first_batch(path, toy_set):
+    old, new = before_and_after(path, toy_set)
+    assert not same_batch(first_batch(old), first_batch(new))
+
+
+@pytest.mark.parametrize(
+    'path', [p for p, f in FIELDS.items() if f.metadata['affects'] in ('model', 'loss', 'optimizer')]
+)
+def test_model_loss_and_optimizer_settings_change_the_step_or_the_start(path, toy_set):
+    old, new = before_and_after(path, toy_set)
+    assert lowered(old, first_batch(old)) != lowered(new, first_batch(new))
+
+
+@pytest.mark.parametrize('path', [p for p, f in FIELDS.items() if f.metadata['affects'] == 'run'])
+def test_run_settings_leave_the_step_and_the_batch_alone(path, toy_set):
+    old, new = before_and_after(path, toy_set)
+    assert same_batch(first_batch(old), first_batch(new))
+    assert lowered(old, first_batch(old)) == lowered(new, first_batch(new))
+
+
+def test_every_setting_says_what_it_is():
+    for path, field in FIELDS.items():
+        assert field.metadata['help'], path
+        assert field.metadata['affects'] in configs.AFFECTS, path
+    assert set(CASES) <= set(FIELDS)
