@@ -154,6 +154,12 @@ def _write(builder: PreparedBuilder, expected: dict[str, int]) -> None:
     assert written == expected, (final, written, expected)
 
 
+def check_variant(variant: str) -> None:
+    """Raises InputError unless the name of a variant can be part of a folder's name."""
+    if not re.fullmatch(r'\w[\w-]*', variant, re.ASCII):
+        raise InputError(f'variant: expected letters, digits, _ and -, found {variant!r}.')
+
+
 def config_dir(data_dir: pathlib.Path, name: str, variant: str, kind: str) -> pathlib.Path:
     """Where the records of one kind ('photos' or 'acquisitions') of a variant lie."""
     return pathlib.Path(data_dir) / name / f'{variant}_{kind}' / VERSION
@@ -251,8 +257,7 @@ def prepare(
     Raises:
       InputError: the variant holds another build, or nothing can be written.
     """
-    if not re.fullmatch(r'\w[\w-]*', variant):
-        raise InputError(f'variant: expected letters, digits, _ and -, found {variant!r}')
+    check_variant(variant)
     fingerprint = json.loads(json.dumps(fingerprint))
     where = config_dir(data_dir, builder.name, variant, 'photos')
     found = built(data_dir, builder.name, variant)

@@ -9,6 +9,7 @@ import argparse
 import dataclasses
 import difflib
 import errno
+import importlib
 import os
 import pathlib
 import sys
@@ -134,12 +135,9 @@ def run_first_look(arguments: argparse.Namespace, rest: list[str]) -> int:
 
 def run_build(arguments: argparse.Namespace, rest: list[str]) -> int:
     """`gair data build NAME`."""
-    from gair_jax.builders import catalogue
-
-    options: dict[str, Any] = {
-        k: v for k, v in vars(arguments).items() if k not in ('verb', 'action', 'name', 'run')
-    }
-    print(catalogue.build(arguments.name, **options))
+    builder = importlib.import_module(f'gair_jax.builders.{arguments.name}.builder')
+    words = ('verb', 'action', 'name', 'run')
+    print(builder.build(**{k: v for k, v in vars(arguments).items() if k not in words}))
     return 0
 
 
@@ -147,7 +145,7 @@ def run_list(arguments: argparse.Namespace, rest: list[str]) -> int:
     """`gair data list`."""
     from gair_jax.builders import catalogue
 
-    print(catalogue.table(arguments.data_dir))
+    catalogue.print_table(arguments.data_dir)
     return 0
 
 
@@ -155,10 +153,9 @@ def run_check(arguments: argparse.Namespace, rest: list[str]) -> int:
     """`gair data check NAME`."""
     from gair_jax.builders import catalogue
 
-    findings = catalogue.check(arguments.data_dir, arguments.name, arguments.variant)
-    for finding in findings:
-        print(finding)
-    return 1 if findings else 0
+    found = catalogue.check(arguments.data_dir, arguments.name, arguments.variant)
+    print(found)
+    return 1 if found.findings else 0
 
 
 if __name__ == '__main__':

@@ -8,7 +8,9 @@ from typing import Any
 Run = Callable[[argparse.Namespace, list[str]], int]
 Raw = argparse.RawDescriptionHelpFormatter
 
-PHOTO_COLUMNS = 'photo tile lon lat date heading licence group split id left top right bottom crs'
+PHOTO_COLUMNS = (
+    'photo tile tile_date lon lat date heading licence group split id left top right bottom crs'
+)
 
 
 def add_verbs(verbs: Any, run: Mapping[str, Run]) -> None:
@@ -84,7 +86,7 @@ def _add_synthetic(sets: Any) -> None:
         help='a made-up world: tiles, street views and labels of all nine tasks',
         description='Draws a synthetic world by rule from a seed. Nothing in it is real.',
     )
-    parser.add_argument('--variant', default='tiny', help='tiny (quickstart) or small')
+    parser.add_argument('--variant', default='tiny', choices=['tiny', 'small'], help='its size')
     parser.add_argument('--seed', type=int, default=0, help='seed of the world')
 
 
@@ -112,13 +114,13 @@ def _add_photos(sets: Any) -> None:
     add('--root', default='.', help='folder under which the files of the table lie')
     add('--basename', action='store_true', help='look files up by their name alone')
     add('--variant', default='default', help='name of this build')
-    add('--split-column', default='', help='column that says train, val or test')
     add('--fractions', type=fractions, default=(0.8, 0.1, 0.1), help='train,val,test of the tiles')
     add('--seed', type=int, default=0, help='seed of the split')
     add('--max-failed', type=float, default=0.2, help='largest share of rows that may fail')
     add('--max-nodata', type=float, default=0.5, help='largest share of a tile without data')
-    add('--band-order', default='', help='stored order if undescribed: 10, 12, 13 or eurosat')
-    add('--sensor', default='sentinel2_10', help='sensor contract the tiles are stored for')
+    add('--sensor', default='sentinel2_10', help='sensor contract whose bands are taken')
+    add('--band-order', default='', help='eurosat: 13 bands with B8A last; else by their number')
+    add('--photo-side', type=int, default=0, help='reduce larger photos to this side; 0 keeps them')
 
 
 def column_map(text: str) -> dict[str, str]:

@@ -56,12 +56,16 @@ def digital_numbers(values: UInt8[np.ndarray, 'h w c']) -> UInt16[np.ndarray, 'h
     return np.round(scaled).astype(np.uint16)
 
 
+@functools.cache
+def _to_crs(crs: str) -> pyproj.Transformer:
+    return pyproj.Transformer.from_crs(tiles.WGS84, crs, always_xy=True)
+
+
 def chip_box(lonlat: Float[np.ndarray, '2']) -> tuple[np.ndarray, str]:
     """Bounds (left, top, right, bottom), metres, and CRS of the chip whose mark is given."""
     zone = math.floor((lonlat[0] + 180) / 6) % 60 + 1
     crs = f'EPSG:{(32600 if lonlat[1] >= 0 else 32700) + zone}'
-    to_utm = pyproj.Transformer.from_crs(tiles.WGS84, crs, always_xy=True)
-    x, y = to_utm.transform(*lonlat)
+    x, y = _to_crs(crs).transform(*lonlat)
     left, top = x - MARK * PIXEL_M, y + MARK * PIXEL_M
     return np.array([left, top, left + SIDE * PIXEL_M, top - SIDE * PIXEL_M]), crs
 

@@ -97,7 +97,9 @@ def _photo(job: Job, row: tables.Row, acquisitions: list[dict[str, Any]]) -> dic
         try:
             tiles.place_in_tile(lonlat, date['bounds'], date['crs'], date['id'])
         except InputError as error:
-            raise InputError(f'point outside its tile: {error}') from error
+            box = ', '.join(f'{side:.9g}' for side in date['bounds'])
+            reason = f'{str(error).rstrip(".")} (its box is {box} in {date["crs"]})'
+            raise InputError(f'point outside its tile: {reason}') from error
     split = row.split or 'train'
     if job.draw:
         key = row.tile_key or cell_key(list(lonlat))

@@ -106,6 +106,17 @@ def _georeference(source: Any, box: list[float], crs: str) -> tuple[np.ndarray, 
     return bounds, np.array(transform[:6]), source.crs.to_string()
 
 
+def _check_box(bounds: np.ndarray, crs: str) -> None:
+    """Raises InputError for an empty box, an unknown CRS, or a box that is nowhere on earth."""
+    try:
+        tiles.check_lonlat(tiles.tile_xy_to_lonlat(np.zeros(2), bounds, crs), 'middle')
+    except InputError as error:
+        if not str(error).startswith('middle'):
+            raise
+        box = ', '.join(f'{side:.9g}' for side in bounds)
+        raise InputError(f'wrong crs: the box {box} is no place on earth in {crs}') from error
+
+
 def read(path: pathlib.Path, reading: Reading, box: list[float], crs: str) -> Raster:
     """Reads one date of a tile.
 
@@ -134,5 +145,5 @@ def read(path: pathlib.Path, reading: Reading, box: list[float], crs: str) -> Ra
                 bands = _read_bands(source, reading)
     except rasterio.errors.RasterioError as error:
         raise InputError(f'tile unreadable: {error}') from error
-    tiles.check_bounds(bounds)
+    _check_box(bounds, crs)
     return Raster(bands=bands, bounds=bounds, crs=crs, transform=transform)

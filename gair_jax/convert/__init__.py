@@ -1,0 +1,1 @@
+"""Weights of reference implementations to ours: one table a source model."""

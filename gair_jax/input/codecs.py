@@ -57,7 +57,9 @@ class PackedArray:
         size = math.prod(self.shape) * dtype.itemsize
         data = self.data if self.codec == 'raw' else _decompress(self.data, size)
         if len(data) != size:
-            raise CorruptError(f'expected {size} bytes of {self.dtype} {self.shape}, found {len(data)}')
+            raise CorruptError(
+                f'expected {size} bytes of {self.dtype} {self.shape}, found {len(data)}'
+            )
         if self.codec != 'raw':
             dtype = _unsigned(dtype)
         return np.frombuffer(data, dtype).reshape(self.shape)

@@ -233,6 +233,8 @@ def _nili(model: ModelConfig, rs: Vit) -> Nili | AttentionQuery | None:
         return None
     if width % 4:
         raise InputError(f'model.rs.dim: kind attention expects a multiple of 4, found {width}.')
+    if nili.layers < 1:
+        raise InputError(f'model.nili.layers: expected at least 1, found {nili.layers}.')
     layers = TransformerSpec(
         dim=width,
         depth=nili.layers,
@@ -244,7 +246,7 @@ def _nili(model: ModelConfig, rs: Vit) -> Nili | AttentionQuery | None:
         remat=model.remat,
         rolled=model.rolled,
     )
-    layers.check('model.nili')
+    layers.check('model.nili.')
     return AttentionQuery(layers)
 
 

@@ -52,19 +52,19 @@ class TransformerSpec:
     rolled: bool = False
 
     def check(self, where: str) -> None:
-        """InputError, naming the field under `where`, for sizes that cannot be built."""
+        """InputError for sizes that cannot be built; `where` is put before the field's name."""
         for field in ('dim', 'depth', 'heads', 'mlp_dim'):
             if (found := getattr(self, field)) < 1:
-                raise InputError(f'{where}.{field}: expected at least 1, found {found}.')
+                raise InputError(f'{where}{field}: expected at least 1, found {found}.')
         if self.dim % self.heads:
             raise InputError(
-                f'{where}.heads: expected a divisor of the width {self.dim}, found {self.heads}.'
+                f'{where}heads: expected a divisor of the width {self.dim}, found {self.heads}.'
             )
         for field in ('attention_dropout', 'hidden_dropout'):
             if not 0 <= (found := getattr(self, field)) < 1:
-                raise InputError(f'{where}.{field}: expected 0 <= rate < 1, found {found}.')
+                raise InputError(f'{where}{field}: expected 0 <= rate < 1, found {found}.')
         if self.norm_eps <= 0:
-            raise InputError(f'{where}.norm_eps: expected more than 0, found {self.norm_eps}.')
+            raise InputError(f'{where}norm_eps: expected more than 0, found {self.norm_eps}.')
 
 
 def dense(features: int, dtype: Any = jnp.float32, bias: bool = True, name: str = '') -> nn.Dense:

@@ -55,7 +55,7 @@ class VitSpec:
 
     def check(self, where: str) -> None:
         """InputError, naming the field under `where`, for settings that cannot be built."""
-        self.layers.check(where)
+        self.layers.check(f'{where}.')
         expect(f'{where}.position', self.position, POSITIONS)
         expect(f'{where}.pooling', self.pooling, POOLINGS)
         if self.patch < 1 or any(side < 1 or side % self.patch for side in self.image):

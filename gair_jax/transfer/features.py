@@ -1,4 +1,4 @@
-"""Frozen encoders over a split: photos, windows and places in, features out, a fixed batch at a time.
+"""Frozen encoders over a split: photos, windows and places in, features out, batch by batch.
 
 Every array that a compiled function sees has the same shape, so each is compiled once.
 """
@@ -30,13 +30,13 @@ class Drawn(NamedTuple):
 
     @property
     def tile(self) -> np.ndarray:
-        """int [n], tile ids; a photo without a tile is its own group, under a negative number."""
+        """Tile ids, int [n]; a photo without a tile is its own group, under a negative number."""
         tiles = np.array([p.tile for p in self.photos], np.int64)
         return np.where(tiles == NO_TILE, -1 - self.indices, tiles)
 
     @property
     def lonlat(self) -> np.ndarray:
-        """float64 [n, 2], degrees."""
+        """Degrees, float64 [n, 2]."""
         return np.stack([p.lonlat for p in self.photos])
 
     def take(self, chosen: Sequence[int] | np.ndarray) -> 'Drawn':
@@ -95,17 +95,22 @@ def over_examples(pipeline: Pipeline, indices: np.ndarray, encode: Encode) -> di
     Returns:
         Named arrays [n, ...].
     """
-    return _in_batches(len(indices), lambda at: encode(pipeline.examples_at(indices[at])))
+    return in_batches(len(indices), lambda at: encode(pipeline.examples_at(indices[at])))
 
 
 def over_arrays(arrays: Mapping[str, np.ndarray], encode: Encode) -> dict[str, np.ndarray]:
     """Applies `encode` to rows of arrays [n, ...] held in memory; otherwise as `over_examples`."""
     count = len(next(iter(arrays.values())))
-    return _in_batches(count, lambda at: encode({k: v[at] for k, v in arrays.items()}))
+    return in_batches(count, lambda at: encode({k: v[at] for k, v in arrays.items()}))
 
 
-def _in_batches(count: int, make: Callable[[np.ndarray], Mapping[str, Any]]) -> dict:
-    """Runs over rows 0..count-1; the last batch is filled up with row 0, which is cut off again."""
+def in_batches(
+    count: int, make: Callable[[np.ndarray], Mapping[str, Any]]
+) -> dict[str, np.ndarray]:
+    """Named arrays [count, ...] from `make`, which takes int [BATCH] rows and gives [BATCH, ...].
+
+    The last batch is filled up with row 0, which is cut off again.
+    """
     parts = []
     for start in range(0, count, BATCH):
         at = np.arange(start, start + BATCH)
@@ -130,36 +135,40 @@ class Encoders:
 
     def photos(self, pipeline: Pipeline, drawn: Drawn) -> np.ndarray:
         """Street view embeddings [sets, n, d]."""
-        return self._all(lambda f: over_examples(pipeline, drawn.indices, f), self._sv, 'sv')
 
-    def windows(self, images: np.ndarray) -> dict[str, np.ndarray]:
-        """Remote sensing features of network inputs [n, S, S, C].
+        def run(encode: Encode) -> dict[str, np.ndarray]:
+            return over_examples(pipeline, drawn.indices, encode)
 
-        Returns:
-            pooled [sets, n, d] and cells [sets, n, h, w, d].
+        return self._all(run, self._sv, 'sv')
+
+    def windows(
+        self, count: int, read: Callable[[np.ndarray], np.ndarray], names: Sequence[str]
+    ) -> dict[str, np.ndarray]:
+        """Remote sensing features of `count` windows.
+
+        Args:
+            count: n.
+            read: int [BATCH] positions below n -> network inputs [BATCH, S, S, C].
+            names: of what is wanted: 'pooled' [sets, n, d], 'cells' [sets, n, h, w, d].
         """
-        found = over_arrays(
-            {'rs': images},
-            lambda b: {
-                f'{name}{i}': value
-                for i, params in enumerate(self.sets)
-                for name, value in self._rs(params, b['rs']).items()
-            },
-        )
-        return {
-            name: np.stack([found[f'{name}{i}'] for i in range(len(self.sets))])
-            for name in ('pooled', 'cells')
-        }
+
+        def encode(at: np.ndarray) -> dict[str, jax.Array]:
+            images = read(at)
+            outs = [self._rs(params, images) for params in self.sets]
+            return {f'{name}{i}': out[name] for i, out in enumerate(outs) for name in names}
+
+        found = in_batches(count, encode)
+        return {n: np.stack([found[f'{n}{i}'] for i in range(len(self.sets))]) for n in names}
 
     def places(self, lonlat: np.ndarray) -> np.ndarray:
         """Location embeddings [sets, n, d] of places float64 [n, 2]."""
         arrays = {'lonlat': lonlat.astype(np.float32)}
-        return self._all(lambda f: over_arrays(arrays, f), self._location, 'lonlat')
+        return self._all(lambda encode: over_arrays(arrays, encode), self._location, 'lonlat')
 
-    def _all(self, run: Callable[[Encode], dict], encode: Any, key: str) -> np.ndarray:
-        found = run(
-            lambda batch: {str(i): encode(p, batch[key]) for i, p in enumerate(self.sets)}
-        )
+    def _all(
+        self, run: Callable[[Encode], dict[str, np.ndarray]], encode: Any, key: str
+    ) -> np.ndarray:
+        found = run(lambda batch: {str(i): encode(p, batch[key]) for i, p in enumerate(self.sets)})
         return np.stack([found[str(i)] for i in range(len(self.sets))])
 
     def _rs_features(self, params: Params, images: jax.Array) -> dict[str, jax.Array]:
@@ -171,9 +180,6 @@ def without(config: Config, *sides: str) -> Config:
     """The same config with these encoders off, so that the pipeline does not read their input."""
     model = dataclasses.replace(
         config.model,
-        **{
-            side: dataclasses.replace(getattr(config.model, side), enabled=False)
-            for side in sides
-        },
+        **{side: dataclasses.replace(getattr(config.model, side), enabled=False) for side in sides},
     )
     return dataclasses.replace(config, model=model)

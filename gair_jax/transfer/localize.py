@@ -11,17 +11,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from gair_jax.config import InputError
 from gair_jax.geo.sphere import great_circle_m
 from gair_jax.geo.tiles import tile_xy_to_lonlat
 from gair_jax.geo.windows import cell_centres
 from gair_jax.input.pipeline import Pipeline
-from gair_jax.input.records import Acquisition
 from gair_jax.models.gair import Model, Params
-from gair_jax.sensors import band_indices, contract
 from gair_jax.transfer.features import Drawn, over_arrays, over_examples
-
-TRUE_COLOUR = ('B04', 'B03', 'B02')
 
 
 class Views(NamedTuple):
@@ -52,9 +47,18 @@ class Dense(NamedTuple):
     mean: np.ndarray
 
 
-def view(model: Model, params: Params, pipeline: Pipeline, drawn: Drawn) -> Views:
-    """Embeds test photos, their places in their windows, and the windows as wholes."""
-    colours = true_colour(model.config.input.rs.sensor)
+def view(
+    model: Model, params: Params, pipeline: Pipeline, drawn: Drawn, colours: np.ndarray
+) -> Views:
+    """Embeds test photos, their places in their windows, and the windows as wholes.
+
+    Args:
+        model: the model; needs rs and sv.
+        params: its parameters.
+        pipeline: of the split, made with train=False.
+        drawn: the photos.
+        colours: int [3], where red, green and blue stand among the window's bands.
+    """
     embed = jax.jit(lambda batch: _embed(model, params, batch))
 
     def encode(batch: Any) -> dict[str, Any]:
@@ -63,15 +67,6 @@ def view(model: Model, params: Params, pipeline: Pipeline, drawn: Drawn) -> View
         return {**kept, **embed(arrays)}
 
     return Views(**over_examples(pipeline, drawn.indices, encode))
-
-
-def true_colour(sensor: str) -> np.ndarray:
-    """Where red, green and blue stand among the bands of a sensor contract."""
-    bands = contract(sensor).bands
-    try:
-        return band_indices(bands, TRUE_COLOUR)
-    except InputError as error:
-        raise InputError(f'sensor {sensor}: pictures need red, green and blue; {error}') from error
 
 
 def dense(
@@ -102,7 +97,7 @@ def dense(
 
 
 def best_point(similarity: np.ndarray) -> np.ndarray:
-    """xy float64 [..., 2] of the highest cell of maps [..., G, G]; of equal ones their mean.
+    """Window xy [..., 2] of the highest cell of maps [..., G, G]; of equal ones their mean.
 
     So a map that is the same everywhere answers the centre.
     """
@@ -110,24 +105,6 @@ def best_point(similarity: np.ndarray) -> np.ndarray:
     highest = similarity >= similarity.max(axis=(-2, -1), keepdims=True)
     share = highest / highest.sum(axis=(-2, -1), keepdims=True)
     return np.einsum('...hw,hwd->...d', share, cell_centres(h, w))
-
-
-def nearest_colour(photo: np.ndarray, rgb: np.ndarray) -> np.ndarray:
-    """xy of the pixel whose colour is nearest to the mean colour of the photo's lower half.
-
-    Nothing is learnt: both colours are standardised, each over all that is given here, which
-    takes out that a camera and a satellite see in different units.
-
-    Args:
-        photo: [n, s, s, 3], rows downwards.
-        rgb: [n, H, W, 3].
-    """
-    ground = photo[:, photo.shape[1] // 2 :].mean(axis=(1, 2), dtype=np.float64)
-    ground = (ground - ground.mean(axis=0)) / np.maximum(ground.std(axis=0), 1e-9)
-    flat = rgb.reshape(-1, 3)
-    mean, std = flat.mean(axis=0, dtype=np.float64), flat.std(axis=0, dtype=np.float64)
-    pixels = (rgb - mean) / np.maximum(std, 1e-9)
-    return best_point(-np.sum((pixels - ground[:, None, None]) ** 2, axis=-1))
 
 
 def permuted_among_tiles(tile: np.ndarray, *, seed: int) -> np.ndarray | None:
@@ -147,20 +124,23 @@ def permuted_among_tiles(tile: np.ndarray, *, seed: int) -> np.ndarray | None:
     return None if np.any(tile[other] == tile) else other
 
 
-def half_width_m(acquisition: Acquisition, size: tuple[int, int]) -> np.ndarray:
+def half_width_m(
+    bounds: np.ndarray, crs: str, tile_shape: tuple[int, int], size: tuple[int, int]
+) -> np.ndarray:
     """Metres on the ground of one unit of window xy, east-west and north-south: float64 [2].
 
     By great circles through the tile's centre, so in any CRS.
 
     Args:
-        acquisition: of the tile.
+        bounds: left, top, right, bottom of the tile in the units of `crs`.
+        crs: of the tile.
+        tile_shape: rows and columns of the tile, pixels.
         size: rows and columns of the window, pixels.
     """
     ends = np.array([[[-1.0, 0.0], [1.0, 0.0]], [[0.0, -1.0], [0.0, 1.0]]])
-    lonlat = tile_xy_to_lonlat(ends, acquisition.bounds, acquisition.crs)
+    lonlat = tile_xy_to_lonlat(ends, bounds, crs)
     sides = great_circle_m(lonlat[:, 0], lonlat[:, 1])
-    rows, columns = acquisition.bands.shape[:2]
-    return sides / 2 * np.array([size[1] / columns, size[0] / rows])
+    return sides / 2 * np.array([size[1] / tile_shape[1], size[0] / tile_shape[0]])
 
 
 def errors_m(found: np.ndarray, xy: np.ndarray, half_width: np.ndarray) -> np.ndarray:

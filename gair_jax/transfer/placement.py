@@ -35,9 +35,7 @@ def keep_uniform(
     """
     chance = np.ones(len(position))
     for axis in (0, 1):
-        factor = _acceptance(
-            position[:, axis], offset[:, axis], tile[:, axis], window[:, axis]
-        )
+        factor = _acceptance(position[:, axis], offset[:, axis], tile[:, axis], window[:, axis])
         if factor is None:
             return None
         chance *= factor

@@ -5,7 +5,7 @@ standardised by the training rows; the penalty is chosen on the validation rows;
 scored once, beside the same encoder with random parameters.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,6 +14,8 @@ from scipy.optimize import minimize
 from gair_jax.scores.classification import accuracy, majority_accuracy
 from gair_jax.scores.intervals import bootstrap
 from gair_jax.scores.regression import r2
+
+Score = Callable[[np.ndarray, np.ndarray], float]
 
 # Of the mean squared error, of standardised features.
 RIDGE_PENALTIES = tuple(10.0**e for e in range(-4, 4))
@@ -56,6 +58,13 @@ def probe(splits: Splits) -> np.ndarray:
     return fit(x[0], y[0], x[1], y[1], x[2])
 
 
+def score(splits: Splits, *, seed: int = 0) -> tuple[float, list[float]]:
+    """The test score of a probe, R2 or accuracy, and its 95 % interval."""
+    test, predicted, value = splits.test, probe(splits), _score_of(splits)
+    interval = bootstrap(lambda r: value(predicted[r], test.targets[r]), test.groups, seed=seed)
+    return value(predicted, test.targets), list(interval)
+
+
 def compare(trained: Splits, random: Sequence[Splits], *, seed: int = 0) -> dict[str, Any]:
     """Probes an encoder and the same encoder at random initialisation on the same rows.
 
@@ -71,16 +80,15 @@ def compare(trained: Splits, random: Sequence[Splits], *, seed: int = 0) -> dict
     """
     test = trained.test
     ours, others = probe(trained), [probe(splits) for splits in random]
-    score = r2 if _is_regression(trained) else accuracy
-    interval = _intervals(score, ours, others, test, seed)
-    each = [score(other, test.targets) for other in others]
+    value = _score_of(trained)
+    each = [value(other, test.targets) for other in others]
     return {
-        'trained': score(ours, test.targets),
+        'trained': value(ours, test.targets),
         'random_init': float(np.mean(each)),
-        'floor': 0.0 if score is r2 else majority_accuracy(trained.train.targets, test.targets),
-        'metric': 'R2' if score is r2 else 'accuracy',
+        'floor': 0.0 if value is r2 else majority_accuracy(trained.train.targets, test.targets),
+        'metric': 'R2' if value is r2 else 'accuracy',
         'higher_is_better': True,
-        **interval,
+        **_intervals(value, ours, others, test, seed),
         'random_init_each': each,
         'test_rows': len(test.targets),
         'test_groups': len(np.unique(test.groups)),
@@ -91,16 +99,20 @@ def _is_regression(splits: Splits) -> bool:
     return bool(np.issubdtype(splits.train.targets.dtype, np.floating))
 
 
+def _score_of(splits: Splits) -> Score:
+    return r2 if _is_regression(splits) else accuracy
+
+
 def _intervals(
-    score: Any, ours: np.ndarray, others: Sequence[np.ndarray], test: Rows, seed: int
+    value: Score, ours: np.ndarray, others: Sequence[np.ndarray], test: Rows, seed: int
 ) -> dict[str, list[float]]:
     """95 % intervals; that of the gain is paired, each draw scores both probes on the same rows."""
 
     def one(rows: np.ndarray) -> float:
-        return score(ours[rows], test.targets[rows])
+        return value(ours[rows], test.targets[rows])
 
     def other(rows: np.ndarray) -> float:
-        return float(np.mean([score(o[rows], test.targets[rows]) for o in others]))
+        return float(np.mean([value(o[rows], test.targets[rows]) for o in others]))
 
     return {
         'trained_interval': list(bootstrap(one, test.groups, seed=seed)),

@@ -1,16 +1,10 @@
-"""Labelled tasks of a prepared data set, as rows for linear probes.
+"""Labelled tasks of a prepared data set: what its metadata says of them, and rows for probes.
 
-The metadata of a data set lists its tasks: which encoder, which label, and of what kind.
-
-  class, regression   a label of the photo or its place, from the encoder's embedding
-  mask                a raster over the tile: the share of each class in every patch, from that
-                      patch's token; several dates side by side where the task spans them
-
-Fitted on the train split, penalty chosen on val, scored on test, each encoder beside itself at
-random initialisation.
+class, regression   a label of the photo or its place, from the encoder's embedding
+mask                a raster over the tile (gair_jax.transfer.tile_tasks)
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -18,16 +12,13 @@ import numpy as np
 
 from gair_jax.config import Config, InputError
 from gair_jax.input.pipeline import Pipeline
+from gair_jax.input.records import Photo
 from gair_jax.input.store import Store
 from gair_jax.models.gair import Model, Params
-from gair_jax.scores.segmentation import class_shares
-from gair_jax.transfer import windows
 from gair_jax.transfer.features import Drawn, Encoders, draw, without
-from gair_jax.transfer.probes import Rows, Splits, compare
+from gair_jax.transfer.probes import Rows, Splits
 
 SPLITS = ('train', 'val', 'test')
-# Rows of patches a split: more only costs time, as patches of a tile resemble each other.
-MOST_CELLS = 8000
 # Kept apart from the key of the trained parameters, which start from the config's seed.
 RANDOM_SEED = 90_001
 
@@ -73,6 +64,10 @@ class Source(NamedTuple):
     drawn: dict[str, Drawn]
     sizes: Sizes
 
+    def pipeline(self, split: str, without_side: str) -> Pipeline:
+        """Examples of a split as evaluation sees them, one encoder's input left out."""
+        return Pipeline(without(self.config, without_side), split, train=False)
+
 
 def read_tasks(metadata: dict[str, Any]) -> list[Task]:
     """The tasks of a data set's metadata; InputError names one of unknown kind or encoder."""
@@ -83,7 +78,9 @@ def read_tasks(metadata: dict[str, Any]) -> list[Task]:
             tuple(entry.get('classes', ())), entry.get('dates', 'first'),
         )  # fmt: skip
         if task.encoder not in ('rs', 'sv', 'location'):
-            raise InputError(f'task {name}: expected encoder rs, sv or location, found {task[1]!r}.')
+            raise InputError(
+                f'task {name}: expected encoder rs, sv or location, found {task[1]!r}.'
+            )
         if task.kind not in ('class', 'regression', 'mask'):
             raise InputError(
                 f'task {name}: expected kind class, regression or mask, found {task.kind!r}.'
@@ -100,10 +97,13 @@ def prepare(
     Args:
         model: the model.
         params: trained parameters.
-        store: the data set; must have the splits train, val and test.
+        store: the data set.
         seed: of the draws.
         sizes: how much is read.
         random_inits: number of random initialisations to compare with.
+
+    Raises:
+        InputError: the data set lacks one of the splits train, val and test.
     """
     if missing := [split for split in SPLITS if split not in store.splits]:
         raise InputError(f'linear probes: the data set has no split {missing[0]!r}.')
@@ -117,124 +117,37 @@ def prepare(
     )
 
 
-def probe_tasks(source: Source, tasks: Sequence[Task], *, seed: int) -> dict[str, dict[str, Any]]:
-    """Probes every task; entries as `probes.compare` gives them, with the encoder's name."""
-    found: dict[str, dict[str, Any]] = {}
-    makers = {'sv': _photo_tasks, 'location': _place_tasks, 'rs': _window_tasks}
-    for encoder, make in makers.items():
-        own = [task for task in tasks if task.encoder == encoder]
-        for name, sets in (make(source, own) if own else {}).items():
-            found[name] = {'encoder': encoder, **compare(sets[0], sets[1:], seed=seed)}
-    return {task.name: found[task.name] for task in tasks}
+def having(source: Source, usable: Callable[[Photo], bool]) -> dict[str, Drawn]:
+    """The drawn photos of each split that `usable` accepts."""
+    return {
+        split: drawn.take([i for i, photo in enumerate(drawn.photos) if usable(photo)])
+        for split, drawn in source.drawn.items()
+    }
 
 
-def _photo_tasks(source: Source, tasks: Sequence[Task]) -> dict[str, list[Splits]]:
-    """Street view embeddings of photos; read once for all tasks."""
-    config = without(source.config, 'rs')
-    drawn, features = {}, {}
-    for split in SPLITS:
-        have = [i for i, p in enumerate(source.drawn[split].photos) if p.photo]
-        drawn[split] = source.drawn[split].take(have)
-        pipeline = Pipeline(config, split, train=False)
-        features[split] = source.encoders.photos(pipeline, drawn[split])
-    return {task.name: _label_splits(task, drawn, features) for task in tasks}
-
-
-def _place_tasks(source: Source, tasks: Sequence[Task]) -> dict[str, list[Splits]]:
-    """Location embeddings; nothing but lonlat is read."""
-    features = {s: source.encoders.places(source.drawn[s].lonlat) for s in SPLITS}
-    return {task.name: _label_splits(task, source.drawn, features) for task in tasks}
-
-
-def _window_tasks(source: Source, tasks: Sequence[Task]) -> dict[str, list[Splits]]:
-    masks = {t.name: _mask_splits(source, t) for t in tasks if t.kind == 'mask'}
-    scenes = [task for task in tasks if task.kind != 'mask']
-    if not scenes:
-        return masks
-    drawn, features = {}, {}
-    for split in SPLITS:
-        have = [i for i, p in enumerate(source.drawn[split].photos) if p.acquisitions]
-        drawn[split] = source.drawn[split].take(have)
-        rows = [photo.acquisitions[0] for photo in drawn[split].photos]
-        features[split] = _encode_windows(source, drawn[split], rows, split)['pooled']
-    return masks | {task.name: _label_splits(task, drawn, features) for task in scenes}
-
-
-def _encode_windows(
-    source: Source, drawn: Drawn, rows: Sequence[int], split: str
-) -> dict[str, np.ndarray]:
-    pipeline = Pipeline(without(source.config, 'sv'), split, train=False)
-    found = windows.find(pipeline, drawn)
-    return source.encoders.windows(windows.images(source.store, source.config, found, rows))
-
-
-def _label_splits(
+def label_splits(
     task: Task, drawn: dict[str, Drawn], features: dict[str, np.ndarray]
 ) -> list[Splits]:
     """Rows of one task, for each parameter set; examples without the label are left out."""
     made = {}
     for split in SPLITS:
         kept = drawn[split]
-        targets = _targets(task, kept)
-        known = np.isfinite(targets).reshape(len(targets), -1).all(axis=1) & _counts(task, kept)
-        if task.kind == 'class':
-            targets = targets.astype(np.int64)
-            known &= targets >= 0
+        targets, known = _targets(task, kept)
         if not known.any():
             raise InputError(f'task {task.name}: no example of split {split} has its label.')
         made[split] = [Rows(x[known], targets[known], kept.tile[known]) for x in features[split]]
     return [Splits(*rows) for rows in zip(*made.values(), strict=True)]
 
 
-def _targets(task: Task, drawn: Drawn) -> np.ndarray:
-    """Classes [n], or values [n, k] float64."""
-    values = np.stack([photo.labels[task.label] for photo in drawn.photos])
-    if task.kind == 'class':
-        return values.reshape(len(values))
-    return values.reshape(len(values), -1).astype(np.float64)
-
-
-def _counts(task: Task, drawn: Drawn) -> np.ndarray:
-    """bool [n]: a label of the whole tile counts once, however many photos carry it."""
+def _targets(task: Task, drawn: Drawn) -> tuple[np.ndarray, np.ndarray]:
+    """Classes int64 [n] or values float64 [n, k], and which rows count: bool [n]."""
     counts = np.ones(len(drawn.photos), bool)
-    if task.on == 'tile':
-        _, first = np.unique(drawn.tile, return_index=True)
+    if task.on == 'tile':  # said once, however many photos of the tile carry it
         counts[:] = False
-        counts[first] = True
-    return counts
-
-
-def _mask_splits(source: Source, task: Task) -> list[Splits]:
-    """Tokens against class shares, a row a patch, for each parameter set."""
-    made = {}
-    for split in SPLITS:
-        pool = source.drawn[split]
-        have = [i for i, p in enumerate(pool.photos) if p.acquisitions]
-        drawn = pool.take(have).one_a_tile(source.sizes.tiles(split))
-        made[split] = _cells(source, task, split, drawn)
-    return [Splits(*rows) for rows in zip(*made.values(), strict=True)]
-
-
-def _cells(source: Source, task: Task, split: str, drawn: Drawn) -> list[Rows]:
-    dated = [photo.acquisitions for photo in drawn.photos]
-    dates = min(map(len, dated)) if task.dates == 'all' else 1
-    features = np.concatenate(
-        [
-            _encode_windows(source, drawn, [rows[date] for rows in dated], split)['cells']
-            for date in range(dates)
-        ],
-        axis=-1,
-    )
-    sets, n, h, w, _ = features.shape
-    pipeline = Pipeline(without(source.config, 'sv'), split, train=False)
-    found = windows.find(pipeline, drawn)
-    labels = windows.masks(source.store, task.label, found, [rows[0] for rows in dated])
-    shares = np.stack([class_shares(mask, (h, w), len(task.classes)) for mask in labels])
-    shares = shares.reshape(n * h * w, -1)
-    known = np.flatnonzero(np.isfinite(shares).all(axis=1))
-    if len(known) > MOST_CELLS:
-        known = np.sort(np.random.default_rng(0).permutation(known)[:MOST_CELLS])
-    groups = np.repeat(drawn.tile, h * w)[known]
-    targets = shares[known].astype(np.float64)
-    flat = features.reshape(sets, n * h * w, -1)
-    return [Rows(x[known], targets, groups) for x in flat]
+        counts[np.unique(drawn.tile, return_index=True)[1]] = True
+    values = np.stack([photo.labels[task.label] for photo in drawn.photos])
+    values = values.reshape(len(values), -1)
+    if task.kind == 'class':
+        classes = values[:, 0].astype(np.int64)
+        return classes, counts & (classes >= 0)
+    return values.astype(np.float64), counts & np.isfinite(values).all(axis=1)

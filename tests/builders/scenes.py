@@ -2,9 +2,11 @@
 
 import csv
 import io
+import warnings
 
 import numpy as np
 import rasterio
+import rasterio.errors
 from PIL import Image
 
 from gair_jax import sensors
@@ -27,20 +29,13 @@ def write_tile(path, values=None, corner=PLACE, crs='EPSG:4326', names=L2A, noda
         left, top = corner
         place = {'crs': crs, 'transform': rasterio.Affine(step, 0, left, 0, -step, top)}
     path.parent.mkdir(parents=True, exist_ok=True)
-    with rasterio.open(
-        path,
-        'w',
-        driver='GTiff',
-        count=bands,
-        height=height,
-        width=width,
-        dtype=values.dtype,
-        nodata=nodata,
-        **place,
-    ) as sink:
-        sink.write(values)
-        if names:
-            sink.descriptions = names
+    options = {'driver': 'GTiff', 'dtype': values.dtype, 'nodata': nodata, **place}
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore', rasterio.errors.NotGeoreferencedWarning)
+        with rasterio.open(path, 'w', count=bands, height=height, width=width, **options) as sink:
+            sink.write(values)
+            if names:
+                sink.descriptions = names
     return path
 
 

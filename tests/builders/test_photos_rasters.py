@@ -138,3 +138,26 @@ def test_a_raster_too_large_for_a_record_is_refused(tmp_path):
     values = np.ones((10, 1, rasters.MAX_SIDE + 1), np.uint8)
     with pytest.raises(InputError, match='^tile too large: 2049 x 1 pixels'):
         read(scenes.write_tile(tmp_path / 'a.tif', values, names=()))
+
+
+@pytest.mark.parametrize(
+    ('box', 'crs', 'message'),
+    [
+        (
+            [9.0, 47.0, 9.1, 48.0],
+            'EPSG:4326',
+            '^tile bounds: expected left < right and bottom < top',
+        ),
+        ([9.1, 48.0, 9.0, 47.0], 'EPSG:4326', '^tile bounds'),
+        (BOX, 'EPSG:999999', "^crs: expected a name like EPSG:32633, found 'EPSG:999999'"),
+        (
+            [5e5, 5.31e6, 5.1e5, 5.3e6],
+            'EPSG:4326',
+            '^wrong crs: the box 500000, 5310000, .* no place',
+        ),
+    ],
+)
+def test_a_box_that_is_nowhere_is_refused(tmp_path, box, crs, message):
+    path = scenes.write_tile(tmp_path / 'a.tif', crs='')
+    with pytest.raises(InputError, match=message):
+        read(path, box, crs)

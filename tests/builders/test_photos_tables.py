@@ -22,11 +22,21 @@ def judged(tmp_path, *rows, columns=None, basename=False):
 
 def test_csv_and_parquet_give_the_same_cells(tmp_path):
     rows = [
-        {'id': 9007199254740993, 'lon': 0.1 + 0.2, 'date': datetime.date(2024, 5, 1), 'group': None},
+        {
+            'id': 9007199254740993,
+            'lon': 0.1 + 0.2,
+            'date': datetime.date(2024, 5, 1),
+            'group': None,
+        },
         {'id': 2, 'lon': None, 'date': None, 'group': 'Łódź'},
     ]
     pa.parquet.write_table(pa.Table.from_pylist(rows), tmp_path / 't.parquet')
-    lines = ['id,lon,date,group', '9007199254740993,0.30000000000000004,2024-05-01,', '2,,,Łódź', '']
+    lines = [
+        'id,lon,date,group',
+        '9007199254740993,0.30000000000000004,2024-05-01,',
+        '2,,,Łódź',
+        '',
+    ]
     (tmp_path / 't.csv').write_text('\n'.join(lines), encoding='utf-8-sig')
     found = tables.read(tmp_path / 't.csv')
     assert found == tables.read(tmp_path / 't.parquet')

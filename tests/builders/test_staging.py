@@ -142,6 +142,8 @@ def test_a_file_size_limit_leaves_no_part_of_a_chunk(tmp_path):
         except InputError as error:
             print(error)
     """)
-    done = subprocess.run([sys.executable, '-c', script], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, '-c', script], capture_output=True, text=True, check=True
+    )
     assert 'chunk-000000: cannot be written' in done.stdout and done.stdout.count('\n') == 1
     assert not list((tmp_path / 's').glob('chunk-*'))

@@ -47,7 +47,9 @@ class Toy(tfds.core.GeneratorBasedBuilder):
         raise NotImplementedError
 
 
-def write(folder, photos: dict[str, list[Photo]], acquisitions: list[Acquisition], shards=1) -> Config:
+def write(
+    folder, photos: dict[str, list[Photo]], acquisitions: list[Acquisition], shards=1
+) -> Config:
     """Writes `folder`/toy/tiny_{photos,acquisitions} and returns a Config that reads it."""
     tfds.disable_progress_bar()
     first = next(iter(photos.values()))[0]

@@ -3,7 +3,7 @@ import numpy as np
 from gair_jax.scores.intervals import bootstrap
 
 
-def test_interval_of_a_mean_has_the_width_of_the_normal_law(rng=np.random.default_rng(0)):
+def test_interval_of_a_mean_has_the_width_of_the_normal_law(rng):
     values = rng.normal(size=400)
     low, high = bootstrap(lambda rows: values[rows].mean(), np.arange(400), resamples=2000)
     width = 2 * 1.96 * values.std() / np.sqrt(400)
@@ -11,7 +11,7 @@ def test_interval_of_a_mean_has_the_width_of_the_normal_law(rng=np.random.defaul
     assert low < values.mean() < high
 
 
-def test_copies_in_a_group_do_not_narrow_the_interval(rng=np.random.default_rng(0)):
+def test_copies_in_a_group_do_not_narrow_the_interval(rng):
     values = rng.normal(size=100)
     once = bootstrap(lambda rows: values[rows].mean(), np.arange(100))
     copied = np.repeat(values, 8)
@@ -19,7 +19,7 @@ def test_copies_in_a_group_do_not_narrow_the_interval(rng=np.random.default_rng(
     np.testing.assert_allclose(often, once)
 
 
-def test_groups_stay_whole_in_any_row_order(rng=np.random.default_rng(0)):
+def test_groups_stay_whole_in_any_row_order(rng):
     groups = rng.permutation(np.repeat(np.arange(9), [1, 2, 3, 4, 5, 6, 7, 8, 9]))
 
     def whole(rows):

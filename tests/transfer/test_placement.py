@@ -21,7 +21,7 @@ def _keep(positions, offsets, tile, size):
     return placement.keep_uniform(positions, offsets, full, np.full_like(offsets, size), seed=0)
 
 
-def test_photos_away_from_the_border_are_all_kept(rng=np.random.default_rng(0)):
+def test_photos_away_from_the_border_are_all_kept(rng):
     positions = rng.uniform(31, 65, size=(400, 2))
     offsets, xy = _windows(positions, 96, 32)
     assert _keep(positions, offsets, 96, 32).all()
@@ -29,7 +29,7 @@ def test_photos_away_from_the_border_are_all_kept(rng=np.random.default_rng(0)):
 
 
 @pytest.mark.parametrize('size', [64, 96])
-def test_windows_that_crowd_the_border_are_thinned(size, rng=np.random.default_rng(1)):
+def test_windows_that_crowd_the_border_are_thinned(size, rng):
     positions = rng.uniform(0, 128, size=(6000, 2))
     offsets, xy = _windows(positions, 128, size)
     with pytest.raises(InputError, match='Kolmogorov'):
@@ -39,13 +39,13 @@ def test_windows_that_crowd_the_border_are_thinned(size, rng=np.random.default_r
     assert placement.require_uniform(xy[keep]) > 0.001
 
 
-def test_a_window_as_large_as_the_tile_has_no_uniform_choice(rng=np.random.default_rng(2)):
+def test_a_window_as_large_as_the_tile_has_no_uniform_choice(rng):
     positions = rng.uniform(40, 60, size=(50, 2))
     offsets, _ = _windows(positions, 96, 96)
     assert _keep(positions, offsets, 96, 96) is None
 
 
-def test_uniform_p_is_that_of_the_worse_axis(rng=np.random.default_rng(3)):
+def test_uniform_p_is_that_of_the_worse_axis(rng):
     xy = rng.uniform(-1, 1, size=(500, 2))
     assert placement.uniform_p(xy) > 0.01
     assert placement.uniform_p(xy * [1, 0.5]) < 1e-6

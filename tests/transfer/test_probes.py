@@ -77,7 +77,7 @@ def test_logistic_equals_scikit_learn(monkeypatch):
     assert np.mean(probes.probe(splits) == expected) > 0.99
 
 
-def test_gradient_of_the_cross_entropy(rng=np.random.default_rng(0)):
+def test_gradient_of_the_cross_entropy(rng):
     x, y = rng.normal(size=(20, 4)), rng.integers(3, size=20)
 
     def value(flat):

@@ -1,0 +1,205 @@
+"""From a prepared data set to batches: a pure function of (seed, step).
+
+Row r of the global batch of step t stands at position t x batch + r of the run. The position alone
+settles which record it is and what is drawn for it, so the global batch is the same, row by row, for
+any number of hosts and threads, and a resumed run needs nothing but its step. Process p of P reads
+the p-th contiguous part of the rows.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+
+import grain
+import numpy as np
+
+from gair_jax.config import Config, InputError
+from gair_jax.input import sampling
+from gair_jax.input.examples import Arrays, Examples, WindowInfo
+from gair_jax.input.resize import KERNELS
+from gair_jax.input.store import Store
+from gair_jax.sensors import SensorContract, band_indices, contract
+
+Batch = dict[str, np.ndarray]
+
+PLACEMENTS = ('random', 'centre', 'whole')
+DATES = ('random', 'first')
+NOISE_TARGETS = ('location', 'both')
+# Rows that a thread makes before it hands them over: fewer would spend more on handing over than on
+# making them, more would delay the first batch.
+_CHUNK = 16
+
+
+class Pipeline:
+    """Batches of one split of the data set that `config.data` names.
+
+    A batch is a dict of NumPy arrays, b rows of this process:
+      rs       f32 [b, size, size, bands], network input of the window; zeros where there is none
+      sv       f32 [b, size, size, 3], network input of the photo; zeros where there is none
+      xy       f32 [b, 2], the photo in the window, [-1, 1], x east, y south; zeros without a tile
+      lonlat   f32 [b, 2], degrees, with noise if `input.noise` says so
+      has_rs   bool [b], has_sv bool [b]
+      tile     i32 [b], id of the tile, -1 for none
+      index    i32 [b], row of the record in the split
+      valid    bool [b], false in rows that only fill up the last batch; if `train` is off
+    Without `model.rs.enabled` (or sv) there is no rs (sv), and nothing of it is read.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        split: str,
+        *,
+        train: bool = True,
+        process_index: int = 0,
+        process_count: int = 1,
+    ) -> None:
+        """Opens the split.
+
+        Args:
+          config: of the run.
+          split: of the data set.
+          train: random order, date, flip, jitter and noise; off, each record once, in order, the
+            first date, and the same window at every reading.
+          process_index: which part of every batch is read, 0 .. process_count - 1.
+          process_count: number of parts; must divide the batch.
+
+        Raises:
+          InputError: a setting or the data set cannot be used.
+        """
+        check(config)
+        if config.batch % process_count:
+            raise InputError(
+                f'batch: expected a multiple of {process_count} processes, found {config.batch}.'
+            )
+        store = Store(config.data)
+        self._examples = Examples(config, store, split)
+        self.splits = store.splits
+        self.metadata = store.metadata
+        self.examples = len(self._examples.photos)
+        self._seed, self._threads, self._batch = config.seed, config.data.threads, config.batch
+        self._train, self._process = train, process_index
+        self._rows = config.batch // process_count
+        self._groups: Sequence[np.ndarray] = ()
+        if train and config.data.balance == 'group':
+            self._groups = list(self._examples.photos.members().values())
+
+    @property
+    def contracts(self) -> dict[str, SensorContract]:
+        """Sensor contracts of the inputs, 'rs' and 'sv'."""
+        return self._examples.contracts
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Batches in a pass over the split: whole ones in training (at least 1), else all."""
+        whole = max(1, self.examples // self._batch)
+        return whole if self._train else math.ceil(self.examples / self._batch)
+
+    def batch(self, step: int) -> Batch:
+        """This process's part of the batch of a step, read by the calling thread."""
+        return _stack([self._row(step, row) for row in range(self._rows)])
+
+    def iterate(self, start: int, stop: int) -> Iterator[Batch]:
+        """`batch(start)` .. `batch(stop - 1)`, read ahead by `data.threads` threads."""
+        rows = math.gcd(self._rows, _CHUNK)
+        chunks = self._rows // rows
+
+        def make(chunk: int) -> Batch:
+            step, part = divmod(chunk, chunks)
+            return _stack([self._row(step, part * rows + row) for row in range(rows)])
+
+        options = grain.ReadOptions(
+            num_threads=self._threads, prefetch_buffer_size=max(self._threads, 2 * chunks)
+        )
+        dataset = grain.MapDataset.range(start * chunks, stop * chunks).map(make)
+        joined = dataset.to_iter_dataset(options).batch(chunks, batch_fn=_join)
+        return iter(grain.experimental.ThreadPrefetchIterDataset(joined, prefetch_buffer_size=1))
+
+    def examples_at(self, indices: Sequence[int]) -> Batch:
+        """A batch of these records as evaluation sees them, whatever `train` says."""
+        return _stack([self._examples.fixed(int(index)) for index in indices])
+
+    def window_info(self, index: int) -> WindowInfo:
+        """The window that `examples_at` shows of this record; InputError if it has no tile."""
+        return self._examples.window_info(index)
+
+    def ids(self, batch: Batch) -> list[str]:
+        """Ids of the records of a batch."""
+        return [self._examples.photos[int(index)].id for index in batch['index']]
+
+    def _row(self, step: int, row: int) -> Arrays:
+        position = step * self._batch + self._process * self._rows + row
+        if not self._train:
+            example = self._examples.fixed(position % self.examples)
+            return {**example, 'valid': np.bool_(position < self.examples)}
+        if self._groups:
+            index = sampling.balanced(self._seed, position, self._groups)
+        else:
+            index = sampling.shuffled(self._seed, position, self.examples)
+        return self._examples.training(index, position)
+
+
+def _stack(rows: Sequence[Arrays]) -> Batch:
+    return {name: np.stack([row[name] for row in rows]) for name in rows[0]}
+
+
+def _join(parts: Sequence[Batch]) -> Batch:
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def check(config: Config) -> None:
+    """Raises InputError for the first setting of `data` and `input` that cannot be used."""
+    rs, sv, noise = config.input.rs, config.input.sv, config.input.noise
+    _check_names(
+        {
+            'data.balance': (config.data.balance, sampling.BALANCES),
+            'input.date': (config.input.date, DATES),
+            'input.rs.placement': (rs.placement, PLACEMENTS),
+            'input.rs.kernel': (rs.kernel, KERNELS),
+            'input.sv.kernel': (sv.kernel, KERNELS),
+            'input.noise.target': (noise.target, NOISE_TARGETS),
+        }
+    )
+    _check_ranges(
+        {
+            'seed': (config.seed, 0, 2**32 - 1),
+            'batch': (config.batch, 1, math.inf),
+            'data.threads': (config.data.threads, 1, math.inf),
+            'input.rs.window': (rs.window, 1, math.inf),
+            'input.rs.size': (rs.size, 1, math.inf),
+            'input.sv.size': (sv.size, 1, math.inf),
+            'input.noise.kappa': (noise.kappa, 0, math.inf),
+            'input.rs.flip': (rs.flip, 0, 1),
+            'input.rs.jitter': (rs.jitter, 0, 1),
+            'input.rs.jitter_brightness': (rs.jitter_brightness, 0, 1),
+            'input.rs.jitter_contrast': (rs.jitter_contrast, 0, 1),
+            'input.sv.flip': (sv.flip, 0, 1),
+            'input.sv.jitter': (sv.jitter, 0, 1),
+            'input.sv.jitter_brightness': (sv.jitter_brightness, 0, 1),
+            'input.sv.jitter_contrast': (sv.jitter_contrast, 0, 1),
+            'input.sv.jitter_saturation': (sv.jitter_saturation, 0, 1),
+            'input.sv.jitter_hue': (sv.jitter_hue, 0, 0.5),
+        }
+    )
+    _check_jitter_bands(config)
+
+
+def _check_names(settings: dict[str, tuple[str, Sequence[str]]]) -> None:
+    for name, (found, known) in settings.items():
+        if found not in known:
+            raise InputError(f'{name}: expected {" or ".join(known)}, found {found!r}.')
+
+
+def _check_ranges(settings: dict[str, tuple[float, float, float]]) -> None:
+    for name, (found, low, high) in settings.items():
+        if not low <= found <= high:
+            text = f'at least {low}' if high == math.inf else f'{low} to {high}'
+            raise InputError(f'{name}: expected {text}, found {found}.')
+
+
+def _check_jitter_bands(config: Config) -> None:
+    rs = config.input.rs
+    sensor = contract(rs.sensor)
+    try:
+        band_indices(sensor.bands, rs.jitter_bands if rs.jitter else ())
+    except InputError as error:
+        raise InputError(f'input.rs.jitter_bands: sensor {sensor.name}: {error}') from error
