@@ -4,13 +4,14 @@ import collections
 import dataclasses
 import io
 import os
+import pathlib
 from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
+from gair_jax.builders import prepared
 from PIL import Image
 
-from gair_jax.builders import prepared
 from gair_jax.config import DataConfig, InputError
 from gair_jax.geo import tiles
 from gair_jax.input import records, store
@@ -82,20 +83,20 @@ def list_datasets() -> list[Dataset]:
 
 
 def _read_all(
-    source: store.Records[store.Record], check: Check
+    source: store.Records[store.Record], findings: list[str]
 ) -> Iterator[tuple[int, store.Record]]:
     """Every record that can be read; the others become findings."""
     for index in range(len(source)):
         try:
             yield index, source[index]
         except InputError as error:
-            check.findings.append(str(error))
+            findings.append(str(error))
 
 
 def _check_tiles(source: store.Store, check: Check) -> dict[int, _Tile]:
     wanted = tuple(source.metadata['bands'])
     found = {}
-    for row, tile in _read_all(source.tiles, check):
+    for row, tile in _read_all(source.tiles, check.findings):
         check.crs[tile.crs] += 1
         check.sizes[tile.bands.shape] += 1
         if tile.band_names != wanted:
@@ -122,12 +123,31 @@ def _problems(photo: records.Photo, dates: dict[int, _Tile], total: int) -> Iter
         if not 0 <= row < total:
             yield f'{name}: refers to tile row {row}, and there are {total}.'
         elif row in dates and dates[row].tile != photo.tile:
-            yield f'{name}: refers to a date of tile {dates[row].tile}, not of its own {photo.tile}.'
+            yield f'{name}: refers to tile {dates[row].tile}, and stands in {photo.tile}.'
         elif row in dates:
             try:
                 tiles.place_in_tile(photo.lonlat, dates[row].bounds, dates[row].crs, name)
             except InputError as error:
                 yield str(error)
+                return
+
+
+def _check_photos(source: store.Store, check: Check, dates: dict[int, _Tile]) -> None:
+    findings: list[str] = []
+    homes: dict[int, set[str]] = collections.defaultdict(set)
+    for split in source.splits:
+        for _, photo in _read_all(source.photos(split), findings):
+            check.with_photo += bool(photo.photo)
+            check.with_tile += photo.tile != records.NO_TILE
+            findings += _problems(photo, dates, check.tiles)
+            homes[photo.tile].add(split)
+    homes.pop(records.NO_TILE, None)
+    shared = [tile for tile, splits in homes.items() if len(splits) > 1]
+    check.findings += _summarise(findings, 'photos')
+    if shared:
+        check.findings.append(
+            f'{len(shared)} tiles have photos in several splits, as tile {shared[0]}.'
+        )
 
 
 def _summarise(findings: list[str], what: str) -> list[str]:
@@ -142,29 +162,18 @@ def check(data_dir: str | os.PathLike, name: str, variant: str = 'default') -> C
 
     Args:
       data_dir: folder that holds prepared data sets.
-      name, variant: of the data set.
+      name: of the data set.
+      variant: of its build.
 
     Raises:
       InputError: there is no such data set.
     """
     source = store.Store(DataConfig(dir=os.fspath(data_dir), name=name, variant=variant))
-    check = Check(splits=dict(source.splits), tiles=len(source.tiles))
-    dates = _check_tiles(source, check)
-    check.findings = _summarise(check.findings, 'tiles')
-    findings, homes = [], collections.defaultdict(set)
-    part = Check(splits={}, tiles=0)
-    for split in source.splits:
-        for _, photo in _read_all(source.photos(split), part):
-            check.with_photo += bool(photo.photo)
-            check.with_tile += photo.tile != records.NO_TILE
-            findings += _problems(photo, dates, check.tiles)
-            if photo.tile != records.NO_TILE:
-                homes[photo.tile].add(split)
-    shared = [tile for tile, splits in homes.items() if len(splits) > 1]
-    if shared:
-        findings.append(f'{len(shared)} tiles have photos in several splits, as tile {shared[0]}.')
-    check.findings += _summarise(part.findings + findings, 'photos')
-    counts = prepared.built(data_dir, name, variant).get('counts', {})
-    if counts and counts != {**check.splits, 'tiles': check.tiles}:
-        check.findings.append(f'counts differ from those the build noted: {counts}.')
-    return check
+    found = Check(splits=dict(source.splits), tiles=len(source.tiles))
+    dates = _check_tiles(source, found)
+    found.findings = _summarise(found.findings, 'tiles')
+    _check_photos(source, found, dates)
+    counts = prepared.built(pathlib.Path(data_dir), name, variant).get('counts', {})
+    if counts and counts != {**found.splits, 'tiles': found.tiles}:
+        found.findings.append(f'counts differ from those the build noted: {counts}.')
+    return found

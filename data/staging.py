@@ -132,8 +132,8 @@ def _chunk_path(folder: pathlib.Path, index: int) -> pathlib.Path:
 def _stage(folder: pathlib.Path, make: Callable[[int], Chunk], index: int) -> None:
     chunk = make(index)
     final = _chunk_path(folder, index)
-    part = final.with_suffix('.part')
-    shutil.rmtree(part, ignore_errors=True)
+    # Of this process alone: a worker may outlive a killed build and meet the next one here.
+    part = final.with_suffix(f'.{os.getpid()}.part')
     try:
         part.mkdir()
         for kind, records in chunk._asdict().items():
@@ -141,7 +141,8 @@ def _stage(folder: pathlib.Path, make: Callable[[int], Chunk], index: int) -> No
         os.rename(part, final)
     except OSError as error:
         shutil.rmtree(part, ignore_errors=True)
-        raise InputError(f'{final}: cannot be written: {error.strerror or error}') from error
+        if not final.exists():
+            raise InputError(f'{final}: cannot be written: {error.strerror or error}') from error
 
 
 @contextlib.contextmanager
@@ -160,7 +161,9 @@ def _locked(folder: pathlib.Path) -> Iterator[None]:
 
 
 def _agree(folder: pathlib.Path, fingerprint: dict[str, Any]) -> None:
-    """Clears what another build left, and writes down which build this is."""
+    """Clears what a killed or another build left, and writes down which build this is."""
+    for part in folder.glob('chunk-*.part'):
+        shutil.rmtree(part, ignore_errors=True)
     path = folder / 'fingerprint.json'
     text = json.dumps(fingerprint, sort_keys=True, indent=1)
     if path.exists() and path.read_text() == text:
@@ -182,7 +185,8 @@ def _results(
 ) -> Iterator[None]:
     if workers <= 1 or len(todo) <= 1:
         for index in todo:
-            yield _stage(folder, make, index)
+            _stage(folder, make, index)
+            yield
         return
     # Not fork: the caller may already run JAX's or Arrow's threads.
     spawn = multiprocessing.get_context('spawn')
@@ -190,7 +194,8 @@ def _results(
         jobs = [pool.submit(_stage, folder, make, index) for index in todo]
         try:
             for job in concurrent.futures.as_completed(jobs):
-                yield job.result()
+                job.result()
+                yield
         except concurrent.futures.process.BrokenProcessPool as error:
             raise InputError(
                 f'{folder}: a worker process was killed (memory?); the same command goes on from '

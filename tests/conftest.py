@@ -1,6 +1,8 @@
 """Every test runs on 8 virtual CPU devices, with shapes checked and ranks never promoted."""
 
 import os
+import pathlib
+import shutil
 
 # Before the first import of jax, which reads them once.
 os.environ['JAX_PLATFORMS'] = 'cpu'
@@ -9,9 +11,32 @@ os.environ['XLA_FLAGS'] = (
 )
 
 import jax  # noqa: E402
+import pytest  # noqa: E402
 from jaxtyping import install_import_hook  # noqa: E402
+
+import tests.typechecking  # noqa: E402, F401 (the hook looks it up by name)
 
 jax.config.update('jax_numpy_rank_promotion', 'raise')
 # Not `train`: its dataclasses hold shape structs and shardings in the places of arrays.
 CHECKED = ('geo', 'input', 'losses', 'models', 'scores', 'sensors')
-install_import_hook([f'gair_jax.{room}' for room in CHECKED], 'beartype.beartype')
+install_import_hook([f'gair_jax.{room}' for room in CHECKED], 'tests.typechecking.check')
+
+
+@pytest.fixture(scope='session')
+def toy_set(tmp_path_factory: pytest.TempPathFactory) -> tuple[pathlib.Path, str, str]:
+    """Folder, name and variant of a prepared toy data set.
+
+    The same lies in the folder `elsewhere` beside it; other data lie under the name `another_toy`
+    and as the variant `other`.
+    """
+    from tests.input import toy
+
+    folder = tmp_path_factory.mktemp('toy') / 'prepared'
+    made = toy.data_set(folder).data
+    shutil.copytree(folder, folder.parent / 'elsewhere')
+    toy.data_set(folder.parent / 'second', n=24, n_tiles=3)
+    for kind in ('photos', 'acquisitions'):
+        second = folder.parent / 'second' / made.name / f'{made.variant}_{kind}'
+        shutil.copytree(second, folder / 'another_toy' / f'{made.variant}_{kind}')
+        shutil.copytree(second, folder / made.name / f'other_{kind}')
+    return folder, made.name, made.variant

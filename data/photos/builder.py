@@ -9,7 +9,7 @@ import json
 import os
 import pathlib
 import shutil
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 from gair_jax.builders import build_report, prepared, staging
@@ -41,7 +41,7 @@ def _groups(rows: list[tables.Row]) -> list[list[tables.Row]]:
 
 
 def _write_plan(path: pathlib.Path, groups: list[list[tables.Row]]) -> None:
-    types = {int: pa.int64(), float: pa.float64(), str: pa.string()}
+    types: dict[Any, pa.DataType] = {int: pa.int64(), float: pa.float64(), str: pa.string()}
     types |= {list[str]: pa.list_(pa.string()), list[float]: pa.list_(pa.float64())}
     schema = pa.schema(
         [(field.name, types[field.type]) for field in dataclasses.fields(tables.Row)]
@@ -78,6 +78,14 @@ def _few(rows: list[tables.Row]) -> bool:
     return len(places) < FEW
 
 
+class _Limit(NamedTuple):
+    """How much of a table may fail, and the file that lists what did."""
+
+    source: pathlib.Path
+    max_failed: float
+    report: pathlib.Path
+
+
 def _write_report(path: pathlib.Path, dropped: list[dict[str, Any]]) -> None:
     part = path.with_suffix('.part')
     try:
@@ -92,38 +100,53 @@ def _write_report(path: pathlib.Path, dropped: list[dict[str, Any]]) -> None:
         raise InputError(f'{path}: cannot be written: {error.strerror}') from error
 
 
-def _refuse(
-    source: pathlib.Path,
-    dropped: list[dict[str, Any]],
-    total: int,
-    max_failed: float,
-    listed: pathlib.Path,
-) -> None:
-    """Raises InputError, with the commonest reason, if more rows failed than may."""
-    if len(dropped) < total and len(dropped) <= max_failed * total:
+def _refuse(dropped: list[dict[str, Any]], total: int, limit: _Limit) -> None:
+    """If more rows failed than may, lists them and raises InputError with the commonest reason."""
+    if len(dropped) < total and len(dropped) <= limit.max_failed * total:
         return
+    _write_report(limit.report, dropped)
     kinds = collections.Counter(line['reason'].partition(':')[0] for line in dropped)
     kind, count = kinds.most_common(1)[0]
     first = min((x for x in dropped if x['reason'].startswith(kind)), key=lambda x: x['row'])
     raise InputError(
-        f'{source}: {len(dropped)} of {total} rows cannot be used, and at most {max_failed:.0%} '
-        f'may fail; {count} of them for the reason of row {first["row"]}: {first["reason"]} '
-        f'(all are listed in {listed}).'
+        f'{limit.source}: {len(dropped)} of {total} rows cannot be used, and at most '
+        f'{limit.max_failed:.0%} may fail; {count} of them for the reason of row {first["row"]}: '
+        f'{first["reason"]} (all are listed in {limit.report}).'
     )
 
 
+def _read_rows(
+    source: pathlib.Path, columns: dict[str, str], files: tables.Files, limit: _Limit
+) -> tuple[list[tables.Row], bool]:
+    """The judged rows of the table, and whether it says their splits.
+
+    What cells alone show, as swapped coordinates, is refused before any file is opened.
+    """
+    cells = tables.read(source)
+    named = tables.name_columns(source, list(cells[0]), columns)
+    rows = tables.judge(cells, named, files)
+    problems = [{'row': r.row, 'id': r.id, 'reason': r.problem} for r in rows if r.problem]
+    _refuse(problems, len(rows), limit)
+    return rows, 'split' in named
+
+
 def _check_options(
-    fractions: tuple[float, ...], shares: dict[str, float], sensor: str, band_order: str
+    variant: str,
+    fractions: tuple[float, ...],
+    shares: dict[str, float],
+    sensor: str,
+    band_order: str,
 ) -> None:
+    prepared.check_variant(variant)
     if len(fractions) != 3 or min(fractions) < 0 or not sum(fractions) > 0:
-        raise InputError(f'fractions: expected three shares >= 0, found {fractions}')
+        raise InputError(f'fractions: expected three shares >= 0, found {fractions}.')
     for name, share in shares.items():
         if not 0 <= share <= 1:
-            raise InputError(f'{name}: expected a share from 0 to 1, found {share}')
+            raise InputError(f'{name}: expected a share from 0 to 1, found {share}.')
     if band_order not in ('', 'eurosat'):
-        raise InputError(f'band_order: expected eurosat or nothing, found {band_order!r}')
+        raise InputError(f'band_order: expected eurosat or nothing, found {band_order!r}.')
     if sensors.contract(sensor).unit != 'DN':
-        raise InputError(f'sensor: expected a contract for tiles, found {sensor!r}')
+        raise InputError(f'sensor: expected a contract for tiles, found {sensor!r}.')
 
 
 def _content(sensor: str) -> prepared.Content:
@@ -132,29 +155,22 @@ def _content(sensor: str) -> prepared.Content:
     return prepared.Content(labels={}, tile_labels=(), metadata=metadata)
 
 
-def _accept(
-    folder: pathlib.Path,
-    *,
-    source: pathlib.Path,
-    total: int,
-    max_failed: float,
-    listed: pathlib.Path,
-) -> dict[str, Any]:
+def _accept(folder: pathlib.Path, *, total: int, limit: _Limit) -> dict[str, Any]:
     dropped = list(staging.read(folder, 'dropped'))
-    _write_report(listed, dropped)
     try:
-        _refuse(source, dropped, total, max_failed, listed)
+        _refuse(dropped, total, limit)
     except InputError:
         # Nothing of a refused build stays, but for the list of reasons.
         shutil.rmtree(folder)
         raise
+    _write_report(limit.report, dropped)
     return {'failed': len(dropped)}
 
 
 def _notes(failed: int, few: bool, listed: pathlib.Path) -> list[str]:
     notes = [f'{failed} rows could not be used; {listed} says why.'] if failed else []
     if few:
-        notes.append(f'Fewer than {FEW} tiles: all of them are in train.')
+        notes.append(f'Fewer than {FEW} tiles (or places without one): all are in train.')
     return notes
 
 
@@ -202,47 +218,34 @@ def build(
       InputError: table, columns, root or an option cannot be used, more rows fail than may, or
         nothing can be written.
     """
+    shares = {'max_failed': max_failed, 'max_nodata': max_nodata}
+    _check_options(variant, fractions, shares, sensor, band_order)
     source, root, data_dir = pathlib.Path(table), pathlib.Path(root), pathlib.Path(data_dir)
-    _check_options(
-        fractions, {'max_failed': max_failed, 'max_nodata': max_nodata}, sensor, band_order
+    limit = _Limit(source, max_failed, data_dir / Photos.name / f'{variant}_report.csv')
+    rows, split_given = _read_rows(source, columns, tables.Files(root, basename), limit)
+    few = not split_given and _few(rows)
+    options = chunks.Options(
+        reading=rasters.Reading(sensor=sensor, band_order=band_order, max_nodata=max_nodata),
+        fractions=fractions,
+        draw=not split_given and not few,
+        seed=seed,
+        photo_side=photo_side,
     )
-    cells = tables.read(source)
-    named = tables.name_columns(source, list(cells[0]), columns)
-    rows = tables.judge(cells, named, tables.Files(root, basename))
-    listed = data_dir / Photos.name / f'{variant}_report.csv'
-    problems = [{'row': r.row, 'id': r.id, 'reason': r.problem} for r in rows if r.problem]
-    try:
-        _refuse(source, problems, len(rows), max_failed, listed)
-    except InputError:
-        _write_report(listed, problems)
-        raise
-
-    few = 'split' not in named and _few(rows)
-    reading = rasters.Reading(sensor=sensor, band_order=band_order, max_nodata=max_nodata)
-    options = {
-        'reading': dataclasses.asdict(reading),
-        'fractions': fractions,
-        'draw': 'split' not in named and not few,
-        'seed': seed,
-        'photo_side': photo_side,
-    }
     groups = _groups(rows)
     plan = prepared.staging_dir(data_dir, Photos.name, variant) / 'plan.arrow'
     if not prepared.built(data_dir, Photos.name, variant):
         _write_plan(plan, groups)
-    job = chunks.Job(plan=plan, root=root, **{**options, 'reading': reading})
+    job = chunks.Job(plan=plan, root=root, options=options)
     metadata = prepared.prepare(
         Photos,
         variant=variant,
         data_dir=data_dir,
-        fingerprint={**options, 'rows': _digest(rows, root)},
+        fingerprint={**dataclasses.asdict(options), 'rows': _digest(rows, root)},
         content=_content(sensor),
         chunks=len(groups),
         make=functools.partial(chunks.make, job),
         workers=workers,
-        accept=functools.partial(
-            _accept, source=source, total=len(rows), max_failed=max_failed, listed=listed
-        ),
+        accept=functools.partial(_accept, total=len(rows), limit=limit),
     )
-    notes = _notes(metadata['failed'], few, listed)
+    notes = _notes(metadata['failed'], few, limit.report)
     return build_report.report(data_dir, Photos.name, variant, metadata, notes)

@@ -24,12 +24,10 @@ CELL = 0.05
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Job:
-    """What every chunk needs to know.
+class Options:
+    """What the records depend on beside table and files.
 
     Attributes:
-      plan: Arrow file with one batch of rows a chunk.
-      root: folder of the files that the rows name.
       reading: how tiles are read.
       fractions: shares of train, val and test.
       draw: off: the split is that of the row, or train.
@@ -37,13 +35,26 @@ class Job:
       photo_side: see `images.read`.
     """
 
-    plan: pathlib.Path
-    root: pathlib.Path
     reading: rasters.Reading
     fractions: tuple[float, float, float]
     draw: bool
     seed: int
     photo_side: int
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Job:
+    """What every chunk needs to know.
+
+    Attributes:
+      plan: Arrow file with one batch of rows a chunk.
+      root: folder of the files that the rows name.
+      options: what is made of them.
+    """
+
+    plan: pathlib.Path
+    root: pathlib.Path
+    options: Options
 
 
 def draw_split(key: str, fractions: tuple[float, float, float], seed: int) -> str:
@@ -64,7 +75,7 @@ def _acquisitions(job: Job, row: tables.Row) -> list[dict[str, Any]]:
     staged = []
     for file, date in zip(row.tiles, row.tile_dates, strict=True):
         try:
-            raster = rasters.read(job.root / file, job.reading, row.box, row.crs)
+            raster = rasters.read(job.root / file, job.options.reading, row.box, row.crs)
         except InputError as error:
             kind, _, details = str(error).partition(': ')
             raise InputError(f'{kind}: {file}: {details}') from error
@@ -75,7 +86,7 @@ def _acquisitions(job: Job, row: tables.Row) -> list[dict[str, Any]]:
                 'tile_key': row.tile_key,
                 'date': date,
                 'cloud': math.nan,
-                'band_names': sensors.contract(job.reading.sensor).bands,
+                'band_names': sensors.contract(job.options.reading.sensor).bands,
                 'labels': {},
             }
         )
@@ -85,7 +96,7 @@ def _acquisitions(job: Job, row: tables.Row) -> list[dict[str, Any]]:
 def _photo(job: Job, row: tables.Row, acquisitions: list[dict[str, Any]]) -> dict[str, Any]:
     picture = images.Picture(b'', (math.nan, math.nan), '')
     if row.photo:
-        picture = images.read(job.root / row.photo, job.photo_side)
+        picture = images.read(job.root / row.photo, job.options.photo_side)
     lonlat = np.array(row.lonlat if row.located else picture.lonlat)
     if np.isnan(lonlat).any():
         raise InputError(f'no position: neither lon and lat nor EXIF GPS in {row.photo}')
@@ -101,9 +112,9 @@ def _photo(job: Job, row: tables.Row, acquisitions: list[dict[str, Any]]) -> dic
             reason = f'{str(error).rstrip(".")} (its box is {box} in {date["crs"]})'
             raise InputError(f'point outside its tile: {reason}') from error
     split = row.split or 'train'
-    if job.draw:
+    if job.options.draw:
         key = row.tile_key or cell_key(list(lonlat))
-        split = draw_split(key, job.fractions, job.seed)
+        split = draw_split(key, job.options.fractions, job.options.seed)
     return {
         'id': row.id,
         'photo': picture.jpeg,

@@ -49,11 +49,13 @@ def _stored_names(source: Any, order: str, wanted: tuple[str, ...]) -> tuple[str
         known = {sensors.canonical(band) for band in (*sensors.BAND_ORDERS[13], *wanted)}
         if all(sensors.canonical(band) in known for band in described):
             return described
-    names = sensors.BAND_ORDERS.get(order or source.count)
-    if names is None or len(names) != source.count:
+    names = sensors.BAND_ORDERS.get(order or source.count, ())
+    if order and len(names) != source.count:
+        raise InputError(f'order {order} is of {len(names)} bands, found {source.count}')
+    if not names:
         raise InputError(
-            f'bands unknown: expected band descriptions, or 10, 12 or 13 Sentinel-2 bands; found '
-            f'{source.count} bands described as {source.descriptions[:4]}'
+            f'expected band descriptions, or 10, 12 or 13 Sentinel-2 bands; found {source.count} '
+            f'bands described as {source.descriptions[0]}, ...'
         )
     return names
 

@@ -210,9 +210,11 @@ def _number(cells: dict[str, str], field: str) -> float:
 
 def _date(text: str, field: str) -> str:
     try:
-        return text and datetime.datetime.fromisoformat(text) and text
+        if text:
+            datetime.datetime.fromisoformat(text)
     except ValueError as error:
         raise InputError(f'{field} is no ISO date: {text!r}') from error
+    return text
 
 
 def _list(text: str) -> list[str]:

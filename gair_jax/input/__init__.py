@@ -1,0 +1,1 @@
+"""From records to batches: stored data sets, transforms, sampling; no parameter is seen here."""

@@ -1,202 +1,149 @@
-"""One record of a split -> one example: which date, which window, where in it, which pixels."""
+"""One record of a split -> one example: its window, its photo, and the position that joins them."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Shaped
+from jaxtyping import Float
 
 from gair_jax.config import Config, InputError
-from gair_jax.geo import sphere, tiles, windows
-from gair_jax.input import records, sampling, transforms
-from gair_jax.input.records import Example, Photo
+from gair_jax.geo import sphere, tiles
+from gair_jax.input import sampling, transforms
+from gair_jax.input.records import Photo
 from gair_jax.input.store import Store
+from gair_jax.input.tile_windows import TileWindows, View, WindowInfo
 from gair_jax.sensors import SensorContract, band_indices, contract
 
 Arrays = dict[str, Any]
 
-
-class WindowInfo(NamedTuple):
-    """The part of a tile that the encoder sees.
-
-    row, col: of its first pixel in the tile.
-    size: rows and columns, in pixels of the tile.
-    tile_row: index of the acquisition in `Store.tiles`.
-    tile_xy: the photo's position in the whole tile, float64 [2], x east, y south, in [-1, 1].
-    tile_shape: rows and columns of the tile.
-    """
-
-    row: int
-    col: int
-    size: tuple[int, int]
-    tile_row: int
-    tile_xy: Float[np.ndarray, '2']
-    tile_shape: tuple[int, int]
-
-    @property
-    def xy(self) -> Float[np.ndarray, '2']:
-        """The photo's position in the window, float64, in [-1, 1]."""
-        return self.place(self.tile_xy)
-
-    def place(self, tile_xy: Float[np.ndarray, '2']) -> Float[np.ndarray, '2']:
-        """Where a position of the tile lies in the window; outside [-1, 1] if not in it."""
-        return windows.window_xy(tile_xy, self.tile_shape, self.row, self.col, self.size)
+_FIELDS = (
+    'id', 'photo', 'lonlat', 'heading', 'date', 'licence', 'group', 'tile', 'acquisitions',
+)  # fmt: skip
 
 
 class Examples:
-    """The examples of a split. Picklable; opens files when first read."""
+    """The examples of a split, by index; pure functions of (seed, index or position)."""
 
     def __init__(self, config: Config, store: Store, split: str) -> None:
         """The settings are assumed to be checked (`pipeline.check`)."""
-        self._config, self._input, self._tiles = config, config.input, store.tiles
+        self._config, self._input = config, config.input
         self.photos = store.photos(split)
         rs = contract(config.input.rs.sensor)
-        self.contracts: dict[str, SensorContract] = {
-            'rs': rs,
-            'sv': contract('street_view_rgb'),
-        }
+        self.contracts: dict[str, SensorContract] = {'rs': rs, 'sv': contract('street_view_rgb')}
+        self._tiles = TileWindows(store.tiles, config.input.rs, rs)
         jittered = config.input.rs.jitter_bands if config.input.rs.jitter else ()
         self._jittered = band_indices(rs.bands, jittered)
 
     def training(self, index: int, position: int) -> Arrays:
         """The example of record `index` at a position of the run, which settles what is drawn."""
-        return self._make(
-            index, sampling.generator(self._config.seed, sampling.TRAIN, position), True
-        )
+        rng = sampling.generator(self._config.seed, sampling.TRAIN, position)
+        return self._make(index, rng, train=True)
 
     def fixed(self, index: int) -> Arrays:
         """The example of record `index` as evaluation sees it: the same at every call.
 
         No flip, no jitter, no noise, the first date; the window is placed as in training.
         """
-        return self._make(index, self._fixed_draws(index), False)
+        return self._make(index, self._fixed_draws(index), train=False)
 
     def window_info(self, index: int) -> WindowInfo:
         """The window of `fixed(index)`; InputError if the record has no tile."""
-        photo = self.photos[index]
+        photo = self._photo(index)
         if not photo.acquisitions:
             raise InputError(f'photo {photo.id}: expected a record with a tile, found none.')
-        return self._cut(photo, self._fixed_draws(index), False)[0]
+        return self._view(photo, self._fixed_draws(index), train=False).window
 
     def _fixed_draws(self, index: int) -> np.random.Generator:
         return sampling.generator(self._config.seed, sampling.FIXED, index)
 
-    def _make(self, index: int, rng: np.random.Generator, train: bool) -> Arrays:
-        photo = self.photos[index]
+    def _photo(self, index: int) -> Photo:
+        """The photo without its labels, which no example needs."""
+        return Photo.from_example(self.photos.example(index, _FIELDS))
+
+    def _make(self, index: int, rng: np.random.Generator, *, train: bool) -> Arrays:
+        photo, model = self._photo(index), self._config.model
         augment = train and self._input.augment
-        out: Arrays = {
-            'index': np.int32(index),
+        view = None
+        if model.rs.enabled and photo.acquisitions:
+            view = self._view(photo, rng, train=train)
+        lonlat, xy = self._position(photo, view, rng, train=train)
+        pixels = {}
+        if model.rs.enabled:
+            pixels['rs'], xy = self._rs(view, xy, rng, augment=augment)
+        if model.sv.enabled:
+            pixels['sv'] = self._sv(photo, index, rng, augment=augment)
+        return {
+            **pixels,
+            'xy': xy.astype(np.float32),
+            'lonlat': lonlat.astype(np.float32),
+            'has_rs': np.bool_(view is not None),
+            'has_sv': np.bool_(model.sv.enabled and photo.photo != b''),
             'tile': np.int32(photo.tile),
-            'xy': np.zeros(2, np.float32),
-            'lonlat': photo.lonlat,
-            'has_rs': np.bool_(False),
-            'has_sv': np.bool_(False),
+            'index': np.int32(index),
         }
-        window = None
-        if self._config.model.rs.enabled:
-            window = self._add_rs(out, photo, rng, train, augment)
-        if self._config.model.sv.enabled:
-            self._add_sv(out, photo, index, rng, augment)
-        if train and self._input.noise.kappa:
-            self._add_noise(out, window, rng)
-        if out.pop('flipped', False):
-            out['xy'] = transforms.flip_xy(out['xy'])
-        for name in ('xy', 'lonlat'):
-            out[name] = out[name].astype(np.float32)
-        return out
 
-    def _add_rs(
-        self, out: Arrays, photo: Photo, rng: np.random.Generator, train: bool, augment: bool
-    ) -> WindowInfo | None:
-        """Adds rs, xy and has_rs; `flipped` says that xy has yet to follow the pixels."""
+    def _view(self, photo: Photo, rng: np.random.Generator, *, train: bool) -> View:
+        placement = self._input.rs.placement
+        if placement == 'random' and not self._input.augment:
+            placement = 'centre'
+        any_date = train and self._input.augment and self._input.date == 'random'
+        return self._tiles.cut(photo, rng, any_date=any_date, placement=placement)
+
+    def _position(
+        self, photo: Photo, view: View | None, rng: np.random.Generator, *, train: bool
+    ) -> tuple[Float[np.ndarray, '2'], Float[np.ndarray, '2']]:
+        """Position of the photo: lonlat and xy, in training with noise; xy is zero without a tile.
+
+        With noise on `both`, xy follows lonlat, and is drawn anew in a window that lonlat has left.
+        """
+        noise = self._input.noise
+        xy = view.window.xy if view else np.zeros(2)
+        if not train or not noise.kappa:
+            return photo.lonlat, xy
+        lonlat = sphere.vmf_noise(photo.lonlat, noise.kappa, rng)
+        if view is None or noise.target == 'location':
+            return lonlat, xy
+        moved = view.window.place(tiles.lonlat_to_tile_xy(lonlat, view.bounds, view.crs))
+        inside = (np.abs(moved) <= 1).all()
+        return lonlat, moved if inside else rng.uniform(-1, 1, 2)
+
+    def _rs(
+        self, view: View | None, xy: np.ndarray, rng: np.random.Generator, *, augment: bool
+    ) -> tuple[Float[np.ndarray, 'size size c'], Float[np.ndarray, '2']]:
+        """Network input of the window, and xy, which a flip moves along."""
         rs, sensor = self._input.rs, self.contracts['rs']
-        if not photo.acquisitions:
-            out['rs'] = np.zeros((rs.size, rs.size, len(sensor.bands)), np.float32)
-            return None
-        window, bands = self._cut(photo, rng, train)
-        out['has_rs'], out['xy'] = np.bool_(True), window.xy
-        if augment:
-            out['flipped'] = rng.random() < rs.flip
-            if rng.random() < rs.jitter:
-                bands = transforms.jitter_bands(
-                    bands,
-                    self._jittered,
-                    sensor.missing(bands),
-                    rs.jitter_brightness,
-                    rs.jitter_contrast,
-                    rng,
-                )
-            if out['flipped']:
-                bands = transforms.flip(bands)
-        out['rs'] = transforms.rs_input(bands, sensor, rs.size, rs.kernel)
-        return window
-
-    def _cut(
-        self, photo: Photo, rng: np.random.Generator, train: bool
-    ) -> tuple[WindowInfo, Shaped[np.ndarray, 'h w c']]:
-        """A window of one date of the photo's tile, and the contract's bands in stored units."""
-        first = not (train and self._input.augment and self._input.date == 'random')
-        row = photo.acquisitions[0 if first else rng.integers(len(photo.acquisitions))]
-        example = self._tiles.example(row)
-        window = self._place(photo, row, example, rng)
-        with self._tiles.blame(row):
-            bands = records.packed_bands(example).window(window.row, window.col, *window.size)
-        try:
-            order = self.contracts['rs'].select(records.band_names(example))
-        except InputError as error:
-            raise InputError(f'tile {photo.tile}: {error}') from error
-        same = np.array_equal(order, np.arange(bands.shape[-1]))
-        return window, bands if same else bands[..., order]
-
-    def _place(
-        self, photo: Photo, row: int, example: Example, rng: np.random.Generator
-    ) -> WindowInfo:
-        bounds, crs = records.bits_float(example['bounds']), example['crs'].decode()
-        tile_xy = tiles.place_in_tile(photo.lonlat, bounds, crs, f'photo {photo.id}')
-        shape = (int(example['shape'][0]), int(example['shape'][1]))
-        rs = self._input.rs
-        if rs.placement == 'whole':
-            return WindowInfo(0, 0, shape, row, tile_xy, shape)
-        if min(shape) < rs.window:
-            raise InputError(
-                f'tile {photo.tile} ({example["id"].decode()}): expected at least '
-                f'input.rs.window = {rs.window} pixels a side, found {shape[0]} x {shape[1]}.'
+        if view is None:
+            return np.zeros((rs.size, rs.size, len(sensor.bands)), np.float32), xy
+        bands = view.bands
+        if augment and rng.random() < rs.flip:
+            bands, xy = transforms.flip(bands), transforms.flip_xy(xy)
+        if augment and rng.random() < rs.jitter:
+            bands = transforms.jitter_bands(
+                bands,
+                self._jittered,
+                sensor.missing(bands),
+                rs.jitter_brightness,
+                rs.jitter_contrast,
+                rng,
             )
-        placement = rs.placement if self._input.augment else 'centre'
-        at = windows.place_window(tile_xy, shape, rs.window, placement, rng)
-        return WindowInfo(*at, (rs.window, rs.window), row, tile_xy, shape)
+        return transforms.rs_input(bands, sensor, rs.size, rs.kernel), xy
 
-    def _add_sv(
-        self, out: Arrays, photo: Photo, index: int, rng: np.random.Generator, augment: bool
-    ) -> None:
+    def _sv(
+        self, photo: Photo, index: int, rng: np.random.Generator, *, augment: bool
+    ) -> Float[np.ndarray, 'size size 3']:
         sv = self._input.sv
         if not photo.photo:
-            out['sv'] = np.zeros((sv.size, sv.size, 3), np.float32)
-            return
+            return np.zeros((sv.size, sv.size, 3), np.float32)
         with self.photos.blame(index):
             pixels = transforms.decode_photo(photo.photo)
-        if augment:
-            if rng.random() < sv.flip:
-                pixels = transforms.flip(pixels)
-            if rng.random() < sv.jitter:
-                pixels = transforms.jitter_colours(
-                    pixels,
-                    sv.jitter_brightness,
-                    sv.jitter_contrast,
-                    sv.jitter_saturation,
-                    sv.jitter_hue,
-                    rng,
-                )
-        out['has_sv'] = np.bool_(True)
-        out['sv'] = transforms.sv_input(pixels, self.contracts['sv'], sv.size, sv.kernel)
-
-    def _add_noise(self, out: Arrays, window: WindowInfo | None, rng: np.random.Generator) -> None:
-        """Moves lonlat; with target `both` also xy, which is drawn anew where it left the window."""
-        noise = self._input.noise
-        out['lonlat'] = sphere.vmf_noise(out['lonlat'], noise.kappa, rng)
-        if noise.target == 'location' or window is None:
-            return
-        example = self._tiles.example(window.tile_row)
-        bounds, crs = records.bits_float(example['bounds']), example['crs'].decode()
-        xy = window.place(tiles.lonlat_to_tile_xy(out['lonlat'], bounds, crs))
-        inside = (np.abs(xy) <= 1).all()
-        out['xy'] = xy if inside else rng.uniform(-1, 1, 2)
+        if augment and rng.random() < sv.flip:
+            pixels = transforms.flip(pixels)
+        if augment and rng.random() < sv.jitter:
+            pixels = transforms.jitter_colours(
+                pixels,
+                sv.jitter_brightness,
+                sv.jitter_contrast,
+                sv.jitter_saturation,
+                sv.jitter_hue,
+                rng,
+            )
+        return transforms.sv_input(pixels, self.contracts['sv'], sv.size, sv.kernel)

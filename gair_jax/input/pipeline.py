@@ -1,9 +1,9 @@
 """From a prepared data set to batches: a pure function of (seed, step).
 
 Row r of the global batch of step t stands at position t x batch + r of the run. The position alone
-settles which record it is and what is drawn for it, so the global batch is the same, row by row, for
-any number of hosts and threads, and a resumed run needs nothing but its step. Process p of P reads
-the p-th contiguous part of the rows.
+settles which record it is and what is drawn for it, so the global batch is the same, row by row,
+for any number of hosts and threads, and a resumed run needs nothing but its step. Process p of P
+reads the p-th contiguous part of the rows.
 """
 
 import math
@@ -14,9 +14,10 @@ import numpy as np
 
 from gair_jax.config import Config, InputError
 from gair_jax.input import sampling
-from gair_jax.input.examples import Arrays, Examples, WindowInfo
+from gair_jax.input.examples import Arrays, Examples
 from gair_jax.input.resize import KERNELS
 from gair_jax.input.store import Store
+from gair_jax.input.tile_windows import WindowInfo
 from gair_jax.sensors import SensorContract, band_indices, contract
 
 Batch = dict[str, np.ndarray]

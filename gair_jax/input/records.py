@@ -1,9 +1,9 @@
 """Records of a prepared data set: photos and acquisitions, and their form in ArrayRecord files.
 
 A data set is two TFDS configs, `<variant>_photos` and `<variant>_acquisitions`, written and read
-without TensorFlow. What TFDS cannot carry faithfully is stored otherwise: a float64 as the int64 of
-its bits (a float64 feature keeps 32 bits), pixels as bytes with shape, type and codec, a photo as the
-bytes of its file. `gair_jax.input.store` reads them.
+without TensorFlow. What TFDS cannot carry faithfully is stored otherwise: a float64 as the int64
+of its bits (a float64 feature keeps 32 bits), pixels as bytes with shape, type and codec, a photo
+as the bytes of its file. `gair_jax.input.store` reads them.
 """
 
 import dataclasses
@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
-from jaxtyping import Float, Int, Shaped
+from jaxtyping import Float, Int, Integer, Shaped
 
 from gair_jax.config import InputError
 from gair_jax.input import codecs
@@ -107,7 +107,7 @@ class Acquisition:
     bounds: Float[np.ndarray, '4']
     crs: str
     transform: Float[np.ndarray, '6']
-    labels: dict[str, Int[np.ndarray, 'h w']]
+    labels: dict[str, Integer[np.ndarray, 'h w']]
 
     def to_example(self, codec: str = 'hdiff_zstd') -> Example:
         """What the TFDS builder writes; `codec` is one of `codecs.CODECS`."""

@@ -1,9 +1,9 @@
-"""Separable cubic resizing on the host, with the two kernels that GAIR has been trained and run with.
+"""Separable cubic resizing on the host, with the kernels that GAIR was trained and run with.
 
 Keys' cubic, a polynomial of |x| on [0, 2) with a free parameter a, sampled at pixel centres:
 
   cubic_antialias  a = -0.5, stretched by the factor when shrinking, weights cut at the border and
-                   normalised; as jax.image.resize(..., 'cubic'), Pillow's and torch's antialiased one
+                   normalised; as jax.image.resize(..., 'cubic'), Pillow, torch with antialias
   cubic            a = -0.75, never stretched, border pixels repeated; as torch's plain bicubic with
                    align_corners=False, which is what the release does
 """

@@ -7,14 +7,13 @@ function of (seed, position), so any host, thread or resumed process gets the sa
 import functools
 from collections.abc import Sequence
 
-import grain
 import numpy as np
 from jaxtyping import Int
 
 BALANCES = ('none', 'group')
-# Separate streams of numbers: one for training, one for what must not change from epoch to epoch.
-TRAIN, FIXED, BALANCE = range(3)
-_ROUNDS = 4  # of the cipher that permutes indices, as grain's own shuffle has
+# Separate streams of numbers: draws of training, draws that every reading repeats, group-balanced
+# choice, and the order of an epoch.
+TRAIN, FIXED, BALANCE, ORDER = range(4)
 
 
 def generator(seed: int, stream: int, position: int) -> np.random.Generator:
@@ -25,19 +24,14 @@ def generator(seed: int, stream: int, position: int) -> np.random.Generator:
 def shuffled(seed: int, position: int, examples: int) -> int:
     """The record at a position when every epoch is a new permutation of all records.
 
-    The permutation is computed for one index at a time (a cipher on 0 .. examples - 1), so that it
-    costs no memory, whatever the number of records.
+    The permutation is held in memory, 8 MB for a million records.
     """
     epoch, index = divmod(position, examples)
-    if examples == 1:
-        return 0
-    return int(
-        grain.experimental.index_shuffle(index, examples - 1, _epoch_seed(seed, epoch), _ROUNDS)
-    )
+    return int(_permutation(seed, epoch, examples)[index])
 
 
-def balanced(seed: int, position: int, groups: Sequence[Int[np.ndarray, ' n']]) -> int:
-    """The record at a position when a group is drawn first, each alike, and then one of its members.
+def balanced(seed: int, position: int, groups: Sequence[Int[np.ndarray, '_']]) -> int:
+    """The record at a position when a group is drawn first, each alike, then one of its members.
 
     Args:
       seed: of the run.
@@ -45,10 +39,11 @@ def balanced(seed: int, position: int, groups: Sequence[Int[np.ndarray, ' n']]) 
       groups: the indices of each group's records, none empty.
     """
     rng = generator(seed, BALANCE, position)
-    group = groups[rng.integers(len(groups))]
+    group = groups[int(rng.integers(len(groups)))]
     return int(group[rng.integers(len(group))])
 
 
-@functools.lru_cache(maxsize=64)
-def _epoch_seed(seed: int, epoch: int) -> int:
-    return int(np.random.SeedSequence([seed, epoch]).generate_state(1)[0])
+# Two epochs, because reading ahead crosses from one to the next.
+@functools.lru_cache(maxsize=2)
+def _permutation(seed: int, epoch: int, examples: int) -> np.ndarray:
+    return generator(seed, ORDER, epoch).permutation(examples)

@@ -89,7 +89,9 @@ def jitter_colours(
 
     Args:
       photo: values in [0, 255].
-      brightness, contrast, saturation: each factor is uniform in 1 +- this.
+      brightness: the factor is uniform in 1 +- this.
+      contrast: the factor of the distance to the mean grey is uniform in 1 +- this.
+      saturation: the factor of the distance to a pixel's own grey is uniform in 1 +- this.
       hue: the turn is uniform in +- this share of the circle.
       rng: draws four numbers.
 
@@ -98,13 +100,17 @@ def jitter_colours(
     """
     factors = [_factor(amount, rng) for amount in (brightness, contrast, saturation)]
     turn = 2 * np.pi * rng.uniform(-hue, hue)
-    pixels = photo.astype(np.float32)
-    grey = factors[0] * float(pixels.mean(axis=(0, 1), dtype=np.float64) @ LUMA)
+    # One contiguous plane a channel: several times faster than three values a pixel.
+    planes = np.moveaxis(photo, -1, 0).astype(np.float32, order='C')
+    grey = factors[0] * float(planes.mean(axis=(1, 2), dtype=np.float64) @ LUMA)
     colour = _turned(turn) @ _saturated(factors[2])
     scale = (factors[0] * factors[1] * colour).astype(np.float32)
     # Grey stays grey under `colour`, so the offset of the contrast is the same in every channel.
     offset = np.float32((1 - factors[1]) * grey)
-    return np.clip(np.einsum('hwc,dc->hwd', pixels, scale) + offset, 0, 255)
+    mixed = np.stack(
+        [row[0] * planes[0] + row[1] * planes[1] + row[2] * planes[2] for row in scale]
+    )
+    return np.moveaxis(np.clip(mixed + offset, 0, 255), 0, -1)
 
 
 def rs_input(

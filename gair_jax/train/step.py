@@ -48,14 +48,14 @@ def train_step(
         return objective.loss(params, batch, bank=state.bank, teacher=state.teacher, key=key)
 
     (loss, aux), grads = jax.value_and_grad(loss_of, has_aux=True)(state.params)
-    grad_norm = optax.global_norm(grads)
+    grad_norm = optax.tree.norm(grads)
     updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
     params = optax.apply_updates(state.params, updates)
     bank = memory_bank.push(state.bank, *aux.pushed) if aux.pushed else state.bank
     finite = jnp.isfinite(loss) & jnp.isfinite(grad_norm)
     taken = TrainState(state.step + 1, params, opt_state, bank, state.teacher)
     kept = jax.tree.map(lambda new, old: jnp.where(finite, new, old), taken, state)
-    norms = {'grad_norm': grad_norm, 'param_norm': optax.global_norm(params)}
+    norms = {'grad_norm': grad_norm, 'param_norm': optax.tree.norm(params)}
     return kept, {'loss': loss, **aux.metrics, **norms, 'finite': finite}
 
 

@@ -22,7 +22,7 @@ MOST_CELLS = 8000
 
 def window_tasks(source: Source, tasks: Sequence[Task]) -> dict[str, list[Splits]]:
     """Rows of the tasks of the RS encoder, for each parameter set."""
-    found = {}
+    found: dict[str, list[Splits]] = {}
     if own := [task for task in tasks if task.kind == 'mask']:
         found |= _mask_splits(source, own)
     if own := [task for task in tasks if task.kind != 'mask']:

@@ -57,7 +57,7 @@ def jpeg(image, **options):
 
 
 def exif_with_gps(lon, lat):
-    """An EXIF block that holds this place, south and west as letters, in thousandths of a second."""
+    """EXIF that holds this place, to a thousandth of a second; south and west are letters."""
     exif = Image.Exif()
 
     def sexagesimal(value):

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import rasterio
 import rasterio.warp
+from gair_jax.builders import photos
+from gair_jax.builders.eurosat_rgb import builder as eurosat
 from PIL import Image
 from scipy import spatial
 
-from gair_jax.builders import photos
-from gair_jax.builders.eurosat_rgb import builder as eurosat
 from gair_jax.config import DataConfig
 from gair_jax.geo import tiles, windows
 from gair_jax.input import store
@@ -41,7 +41,7 @@ def write_marked(folder, corner, crs):
             src_crs=opened.crs,
             dst_transform=transform,
             dst_crs=crs,
-            resampling=rasterio.warp.Resampling.nearest,
+            resampling=rasterio.warp.Resampling.bilinear,
         )
     size = {'count': 12, 'height': height, 'width': width, 'dtype': np.uint16}
     with rasterio.open(
@@ -79,11 +79,10 @@ def test_a_photo_stands_on_the_same_mark_in_any_crs(tmp_path, corner, crs):
         again = windows.tile_xy_from_window(window, shape, 7, 30, 96)
         back = tiles.tile_xy_to_lonlat(again, tile.bounds, tile.crs)
         assert np.abs((back - photo.lonlat) / STEP).max() < 0.01
-        # Continuous column and row, pixel centres at a half: within one pixel of a marked one.
+        # Continuous column and row, pixel centres at a half.
         column_row = (tile_xy + 1) / 2 * np.array(shape[::-1])
-        marked = np.argwhere(tile.bands[..., 0] == 4000)[:, ::-1] + 0.5
-        assert 1 <= len(marked) <= 4
-        assert np.abs(marked - column_row).max(axis=1).min() <= 1
+        brightest = np.unravel_index(tile.bands[..., 0].argmax(), shape)
+        assert np.abs(np.array(brightest[::-1]) + 0.5 - column_row).max() <= 1
 
 
 def neighbours(boxes, step):
@@ -110,15 +109,16 @@ def test_neighbouring_chips_are_continuous_where_their_boxes_touch(step, facing)
     boxes = np.array([box for box, _ in located])
     zones = np.array([int(crs[-2:]) for _, crs in located])
     boxes[:, 0] += zones * 1e7  # Keeps zones apart.
-    pairs = neighbours(boxes, np.array(step))[:150]
-    assert len(pairs) > 50
+    pairs = neighbours(boxes, np.array(step))
+    pairs = np.random.default_rng(0).permutation(pairs)[:300]
+    assert len(pairs) == 300
     archives = {name: zipfile.ZipFile(root / name) for name in {row['zip'] for row in rows}}
 
     def chip(index):
         data = archives[rows[index]['zip']].read(rows[index]['name'])
         return np.asarray(Image.open(io.BytesIO(data))).astype(float)
 
-    chips = {index: chip(index) for pair in pairs for index in pair}
+    chips = {index: chip(index) for index in pairs.flat}
     touching, swapped, unrelated = [], [], []
     for number, (first, second) in enumerate(pairs):
         (end, start), (other_end, other_start) = facing(chips[first]), facing(chips[second])
@@ -128,5 +128,5 @@ def test_neighbouring_chips_are_continuous_where_their_boxes_touch(step, facing)
         unrelated.append(np.abs(end - stranger).mean())
     for archive in archives.values():
         archive.close()
-    print(len(pairs), np.mean(touching), np.mean(swapped), np.mean(unrelated))
+    print(np.mean(touching), np.mean(swapped), np.mean(unrelated))
     assert np.mean(touching) < 9 < 13 < np.mean(swapped) < np.mean(unrelated)

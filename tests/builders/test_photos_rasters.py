@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 import rasterio
+from gair_jax.builders.photos import rasters
 
 from gair_jax import sensors
-from gair_jax.builders.photos import rasters
 from gair_jax.config import InputError
 from tests.builders import scenes
 
@@ -46,8 +46,8 @@ def test_bands_without_names_are_taken_by_known_order(tmp_path, count, order, in
 @pytest.mark.parametrize(
     ('bands', 'names', 'order', 'message'),
     [
-        (9, (), '', 'missing band: bands unknown'),
-        (12, (), 'eurosat', 'missing band: bands unknown'),
+        (9, (), '', 'missing band: expected band descriptions, .* found 9 bands described as None'),
+        (12, (), 'eurosat', 'missing band: order eurosat is of 13 bands, found 12'),
         (3, ('B4', 'B3', 'B2'), '', 'missing band: band B05 is missing: found B4, B3, B2'),
         (12, ('B2', *scenes.L2A[1:]), '', 'missing band: band B02 is there twice'),
     ],

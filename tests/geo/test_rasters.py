@@ -16,7 +16,6 @@ from gair_jax.geo.windows import place_window, tile_xy_from_window, window_xy
 from tests.shared import shared
 
 # rasterio 1.4 multiplies affine transforms the old way.
-pytestmark = pytest.mark.filterwarnings('ignore:Use .@. matmul:PendingDeprecationWarning')
 
 
 def box(transform, shape):

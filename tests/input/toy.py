@@ -20,8 +20,8 @@ BANDS = sensors.TEN_BANDS
 class Toy(tfds.core.GeneratorBasedBuilder):
     VERSION = tfds.core.Version('1.0.0')
 
-    def __init__(self, *, kind, records, features, shards, **kwargs):
-        self._kind, self._records, self._features, self._shards = kind, records, features, shards
+    def __init__(self, *, kind, records, features, **kwargs):
+        self._kind, self._records, self._features = kind, records, features
         super().__init__(
             config=tfds.core.BuilderConfig(name=f'tiny_{kind}'),
             file_format='array_record',
@@ -59,11 +59,10 @@ def write(
         features = acquisition_features(acquisitions[0].labels)
         parts['acquisitions'] = ({'tiles': acquisitions}, features)
     for kind, (records, features) in parts.items():
-        builder = Toy(
-            kind=kind, records=records, features=features, shards=shards, data_dir=str(folder)
-        )
+        builder = Toy(kind=kind, records=records, features=features, data_dir=str(folder))
+        fitting = min([shards, *(len(split) for split in records.values())])
         builder.download_and_prepare(
-            download_config=tfds.download.DownloadConfig(num_shards=shards)
+            download_config=tfds.download.DownloadConfig(num_shards=fitting)
         )
     return config(folder)
 
@@ -91,7 +90,7 @@ def corner(tile: int) -> tuple[float, float]:
 
 
 def acquisition(tile: int, date: int, side=SIDE, **changes) -> Acquisition:
-    """Random pixels, except that band B02 holds the number of the row and B03 that of the column."""
+    """Random pixels, except that B02 counts rows, B03 counts columns and B04 tells the date."""
     rng = np.random.default_rng([tile, date])
     bands = rng.integers(100, 4000, (side, side, len(BANDS))).astype(np.uint16)
     bands[..., 0] = np.arange(side)[:, None] * 20 + 500

@@ -38,11 +38,16 @@ _PLATFORM = _platform_table()
 _ROADS = [CODE['asphalt'], CODE['marking'], CODE['gravel']]
 
 
-def around(land: Land, e: float, n: float) -> Cover:
-    """The cover of a disc of RADIUS metres, at points spread evenly over it."""
+def around(land: Land, points: np.ndarray) -> list[Cover]:
+    """The cover of a disc of RADIUS metres around each of points [p, 2] (east, north).
+
+    A disc is sampled at points spread evenly over it, the first of them its centre.
+    """
     k = np.arange(_POINTS)
-    distance, angle = RADIUS * np.sqrt((k + 0.5) / _POINTS), k * _GOLDEN
-    return land.cover(e + distance * np.sin(angle), n + distance * np.cos(angle))
+    distance, angle = RADIUS * np.sqrt(k / _POINTS), k * _GOLDEN
+    ring = np.stack([distance * np.sin(angle), distance * np.cos(angle)])
+    cover = land.cover(*np.moveaxis(points[:, :, None] + ring, 1, 0))
+    return [Cover(*fields) for fields in zip(*cover, strict=True)]
 
 
 def indicators(disc: Cover) -> np.ndarray:
@@ -74,9 +79,9 @@ def perception(scene: Scene, disc: Cover, rng: np.random.Generator) -> np.ndarra
     return (np.tanh(raw) + _RATER_NOISE * rng.standard_normal(raw.size)).astype(np.float32)
 
 
-def platform(here: Cover) -> int:
-    """Index into PLATFORMS of what the camera stands on; `here` holds one position."""
-    return int(_PLATFORM[here.code.item()])
+def platform(disc: Cover) -> int:
+    """Index into PLATFORMS of what the camera in the middle of a disc stands on."""
+    return int(_PLATFORM[disc.code[0]])
 
 
 def direction(heading: float, road: float) -> int:

@@ -67,9 +67,6 @@ def sphere_noise(seed: int, lonlat: np.ndarray, frequency: float) -> np.ndarray:
     floor = np.floor(point)
     t = point - floor
     t = t * t * (3 - 2 * t)
-    total = np.zeros(lon.shape)
-    for corner in np.ndindex(2, 2, 2):
-        step = np.reshape(corner, (3,) + (1,) * lon.ndim)
-        weight = np.prod(np.where(step, t, 1 - t), axis=0)
-        total += weight * uniform(seed, *(floor + step))
-    return total.astype(np.float32)
+    corner = np.indices((2, 2, 2)).reshape(3, 8, *(1,) * lon.ndim)
+    weight = np.prod(np.where(corner, t[:, None], 1 - t[:, None]), axis=0)
+    return np.sum(weight * uniform(seed, *(floor[:, None] + corner)), axis=0).astype(np.float32)

@@ -17,6 +17,7 @@ from gair_jax.input.synthetic.noise import uniform, value_noise
 SPACING = 190.0  # mean distance between parallel roads, metres
 MOST = 4  # parcels along one side of a block, at most
 _LINE_JITTER = 0.3
+_DISTRICT = 230.0  # lattice width of the fields that compete for a district, metres
 _BENDS = ((260.0, 1800.0), (22.0, 240.0))  # amplitude and lattice width of the warp, metres
 _REACH = 2 * sum(amplitude for amplitude, _ in _BENDS)
 
@@ -27,14 +28,16 @@ KINDS = (
 KIND = {name: i for i, name in enumerate(KINDS)}
 # Share of each kind of parcel in each kind of block, in the order of KINDS.
 _MIX = {
-    'centre': (45, 5, 5, 15, 0, 0, 3, 0, 0, 2, 2, 6, 17),
-    'suburb': (2, 50, 2, 12, 0, 2, 8, 4, 6, 2, 2, 6, 4),
-    'industry': (0, 3, 45, 3, 0, 0, 2, 0, 10, 15, 2, 2, 18),
-    'gardens': (0, 8, 0, 32, 0, 5, 18, 8, 10, 2, 7, 8, 2),
-    'farm': (0, 5, 1, 0, 66, 4, 5, 2, 9, 5, 2, 0, 1),
-    'grove': (0, 7, 0, 0, 22, 45, 6, 0, 8, 10, 1, 0, 1),
-    'forest': (0, 2, 0, 0, 6, 0, 42, 30, 12, 4, 3, 0, 1),
-    'heath': (0, 3, 0, 0, 12, 4, 3, 10, 34, 30, 3, 0, 1),
+    'centre': (72, 2, 3, 6, 0, 0, 1, 0, 0, 0, 0, 4, 12),
+    'suburb': (1, 78, 0, 6, 0, 2, 4, 2, 3, 0, 0, 3, 1),
+    'industry': (0, 1, 58, 0, 0, 0, 0, 0, 4, 6, 0, 3, 28),
+    'gardens': (0, 3, 0, 66, 0, 2, 8, 3, 4, 0, 6, 8, 0),
+    'farm': (0, 2, 0, 0, 90, 2, 2, 0, 3, 0, 1, 0, 0),
+    'grove': (0, 2, 0, 0, 12, 80, 2, 0, 2, 2, 0, 0, 0),
+    'leaves': (0, 1, 0, 0, 0, 0, 84, 5, 8, 0, 2, 0, 0),
+    'pines': (0, 0, 0, 0, 0, 0, 6, 82, 7, 3, 2, 0, 0),
+    'pasture': (0, 2, 0, 0, 5, 1, 5, 0, 84, 0, 3, 0, 0),
+    'heath': (0, 0, 0, 0, 3, 0, 0, 6, 12, 78, 1, 0, 0),
 }
 _SHARES = np.array(list(_MIX.values()), np.float32)
 _SHARES = np.cumsum(_SHARES / _SHARES.sum(1, keepdims=True), 1)
@@ -90,18 +93,29 @@ def _road_half_width(chance: np.ndarray, widths: tuple[float, float]) -> np.ndar
     return np.where(chance < 0.5, asphalt, np.where(chance < 0.8, gravel, 0)).astype(np.float32)
 
 
-def _block_kinds(seed: int, crs: str, cities: list[globe.City], u: np.ndarray, v: np.ndarray):
-    """Kind of block [r, c] (row of _SHARES) and the climate there."""
-    lonlat = lonlat_of(crs, u, v)
-    here = globe.climate(seed, lonlat)
-    built = globe.urbanity(cities, lonlat) * 0.55 + value_noise(seed + 120, u, v, 1300.0) * 0.45
-    chance = uniform(seed + 121, np.round(u), np.round(v))
-    wood = value_noise(seed + 122, u, v, 900.0) + 0.25 * (0.5 - here.aridity)
-    town = np.select([chance < 0.2, chance < 0.36], [2, 3], np.where(built > 0.62, 0, 1))
-    wild = np.where(here.aridity > 0.45 + 0.3 * chance, 7, 6)
-    field = np.where(chance < 0.15 + 0.2 * here.aridity, 5, 4)
-    rural = np.where(wood > 0.42 + 0.4 * chance, wild, field)
-    return np.where(built + 0.16 * chance > 0.52, town, rural), here
+def _districts(
+    seed: int, u: np.ndarray, v: np.ndarray, urban: np.ndarray, here: globe.Climate
+) -> np.ndarray:
+    """Row of _SHARES at parcels centred on (u, v): patches some 200 m wide, by climate and town."""
+    town = urban + 0.5 * (value_noise(seed + 120, u, v, 1100.0) - 0.5)
+    dry, cold = here.aridity - 0.5, 0.5 - here.temperature / 30
+    leaning = {
+        'centre': 0.9 * town - 0.35, 'suburb': 0.6 * town - 0.1, 'industry': 0.4 * town - 0.15,
+        'gardens': 0.3 * town - 0.1, 'farm': 0.1 - 0.3 * town, 'grove': 0.3 * dry - 0.4 * cold - 0.1,
+        'leaves': -0.4 * dry - 0.1 * town, 'pines': 0.5 * cold - 0.1 * town,
+        'pasture': -0.3 * dry - 0.1, 'heath': 0.5 * dry - 0.1,
+    }  # fmt: skip
+    score = [
+        value_noise(seed + 121 + k, u, v, _DISTRICT) + 0.7 * leaning[name]
+        for k, name in enumerate(_MIX)
+    ]
+    return np.argmax(score, axis=0)
+
+
+def _patchy(seed: int, u: np.ndarray, v: np.ndarray, scale: float, own: np.ndarray) -> np.ndarray:
+    """0..1: what neighbours share (patches of `scale` metres) with a quarter of `own` chance."""
+    shared = np.clip((value_noise(seed, u, v, scale) - 0.5) * 1.7 + 0.5, 0, 0.999)
+    return (0.75 * shared + 0.25 * own).astype(np.float32)
 
 
 def survey(
@@ -116,13 +130,20 @@ def survey(
     phase = uniform(salt + 2, row).astype(np.float64)
     r, c = np.meshgrid(row, column, indexing='ij')
     line_u = SPACING * (c + phase[:, None] + _LINE_JITTER * (uniform(salt + 3, r, c) - 0.5))
-    block, here = _block_kinds(
-        seed, crs, cities, line_u + SPACING / 2, np.broadcast_to(line_v[:, None], r.shape)
-    )
+    split = [2 + (uniform(salt + k, r, c) * 2.4).astype(np.int32).astype(np.float32) for k in (6, 7)]
     keys = (r[:, :, None, None], c[:, :, None, None], *np.ogrid[:MOST, :MOST])
+    u = line_u[:, :, None, None] + SPACING * (keys[2] + 0.5) / split[0][:, :, None, None]
+    v = line_v[:, None, None, None] + SPACING * (keys[3] + 0.5) / split[1][:, :, None, None]
+    lonlat = lonlat_of(crs, line_u, np.broadcast_to(line_v[:, None], r.shape))[:, :, None, None]
+    here = globe.climate(seed, lonlat)
+    u, v = np.broadcast_arrays(u, v)
+    district = _districts(salt, u, v, globe.urbanity(cities, lonlat), here)
     chance = uniform(salt + 8, *keys)[..., None]
-    kind = np.sum(chance >= _SHARES[block][:, :, None, None, :-1], -1).astype(np.uint8)
-    climate = {k: v[:, :, None, None] for k, v in dataclasses.asdict(here).items()}
+    kind = np.sum(chance >= _SHARES[district][..., :-1], -1).astype(np.uint8)
+
+    def patchy(stream: int, scale: float) -> np.ndarray:
+        return _patchy(salt + 200 + stream, u, v, scale, uniform(salt + stream, *keys))
+
     return Survey(
         int(row[0]),
         int(column[0]),
@@ -131,22 +152,15 @@ def survey(
         phase,
         line_u,
         _road_half_width(uniform(salt + 5, r, c), (4.5, 2.5)),
-        2 + (uniform(salt + 6, r, c) * 2.4).astype(np.int32).astype(np.float32),
-        2 + (uniform(salt + 7, r, c) * 2.4).astype(np.int32).astype(np.float32),
+        *split,
         uniform(salt + 9, r, c) < 0.5,
         kind,
-        (uniform(salt + 10, *keys) * len(materials.CROPS)).astype(np.uint8),
-        _palette(uniform(salt + 11, *keys), climate['custom']),
-        2 * uniform(salt + 12, *keys) - 1 + 0.3 * (climate['aridity'] - 0.5),
-        1.6 * uniform(salt + 13, *keys) - 0.8 + 0.6 * (climate['aridity'] - 0.5),
-        _heights(kind, uniform(salt + 14, *keys)),
+        (patchy(10, 160.0) * len(materials.CROPS)).astype(np.uint8),
+        ((patchy(11, 240.0) + here.custom) * len(materials.ROOFS) % len(materials.ROOFS)).astype(np.uint8),
+        2 * patchy(12, 170.0) - 1 + 0.2 * (here.aridity - 0.5),
+        2 * patchy(13, 200.0) - 1 + 0.4 * (here.aridity - 0.5),
+        _heights(kind, patchy(14, 200.0)),
     )
-
-
-def _palette(chance: np.ndarray, custom: np.ndarray) -> np.ndarray:
-    """Which roof and wall: every way of building is seen everywhere, the local custom more often."""
-    count = len(materials.ROOFS)
-    return ((chance + 0.35 * np.sin(6 * chance + 9 * custom)) * count % count).astype(np.uint8)
 
 
 def _heights(kind: np.ndarray, chance: np.ndarray) -> np.ndarray:

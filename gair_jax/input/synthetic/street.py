@@ -21,6 +21,10 @@ from gair_jax.input.synthetic.world import NO_CROP, Cover, Land
 FAR = 110.0  # metres; beyond this everything is haze
 SKY, GROUND, WALL, PLANT = range(4)
 _ROW_WIDTH = 1.5  # metres between the rows of a field
+_BLUE = np.array([0.30, 0.45, 0.75], np.float32)
+_GREY = np.array([0.62, 0.64, 0.66], np.float32)
+_HORIZON = np.float32(0.72)
+_SUN = np.float32(2.6)  # light: a surface of reflectance 1 / _SUN is white in the picture
 _BURNS = np.isin(np.arange(materials.CODES), materials.GREEN_CODES)
 
 
@@ -44,8 +48,8 @@ def draw_camera(rng: np.random.Generator) -> Camera:
         height=rng.uniform(2.8, 4.5),
         field=rng.uniform(95, 115),
         horizon=rng.uniform(0.33, 0.43),
-        exposure=float(np.exp(rng.normal(0, 0.22))),
-        balance=tuple(np.exp(rng.normal(0, 0.09, 3))),
+        exposure=float(np.exp(rng.normal(0, 0.15))),
+        balance=tuple(np.exp(rng.normal(0, 0.05, 3))),
         haze=rng.uniform(0.05, 0.5),
         overcast=rng.uniform(0, 1),
         quality=int(rng.integers(72, 93)),
@@ -57,7 +61,6 @@ class Scene(NamedTuple):
 
     kind: np.ndarray
     colour: np.ndarray
-    depth: np.ndarray  # f32 [h, w] metres, FAR for the sky
 
 
 def _steps() -> np.ndarray:
@@ -71,15 +74,58 @@ def _steps() -> np.ndarray:
 DEPTHS = _steps()
 
 
-def _at(e: float, n: float, heading: float, depth: np.ndarray, side: np.ndarray):
-    """Map position of points `depth` ahead and `side` x depth to the right of the camera."""
-    sine, cosine = np.sin(np.radians(heading)), np.cos(np.radians(heading))
-    right = depth * side
-    return e + depth * sine + right * cosine, n + depth * cosine - right * sine
+class Pose(NamedTuple):
+    """Where a camera stands (metres) and looks (degrees clockwise from grid north)."""
+
+    e: float
+    n: float
+    heading: float
 
 
-def _ground_colour(cover: Cover, e: np.ndarray, n: np.ndarray, depth: np.ndarray, burnt: np.ndarray):
-    """Colour of ground seen at (e, n): f32 [..., 3] reflectance of red, green, blue in summer."""
+class _Shot(NamedTuple):
+    """Several cameras at once, arrays with one leading axis p."""
+
+    e: np.ndarray  # f64 [p, 1, 1]
+    n: np.ndarray  # f64 [p, 1, 1]
+    sine: np.ndarray  # f64 [p, 1, 1] of the heading
+    cosine: np.ndarray  # f64 [p, 1, 1]
+    height: np.ndarray  # f32 [p, 1, 1] metres
+    haze: np.ndarray  # f32 [p, 1, 1]
+    overcast: np.ndarray  # f32 [p, 1, 1]
+    side: np.ndarray  # f64 [p, columns]: metres to the right per metre of depth
+    rise: np.ndarray  # f32 [p, rows]: metres upward per metre of depth
+
+    def at(self, p: np.ndarray, depth: np.ndarray, side: np.ndarray):
+        """Map position of points `depth` metres ahead of camera p and `side` x depth to its right."""
+        sine, cosine = self.sine[p, 0, 0], self.cosine[p, 0, 0]
+        right = depth * side
+        return (
+            self.e[p, 0, 0] + depth * sine + right * cosine,
+            self.n[p, 0, 0] + depth * cosine - right * sine,
+        )
+
+
+def _shot(poses: list[Pose], cameras: list[Camera], size: tuple[int, int]) -> _Shot:
+    rows, columns = size
+    e, n, heading = (np.reshape(column, (-1, 1, 1)) for column in zip(*poses, strict=True))
+
+    def per_camera(name: str) -> np.ndarray:
+        return np.array([getattr(camera, name) for camera in cameras])[:, None]
+
+    focal = columns / 2 / np.tan(np.radians(per_camera('field') / 2))
+    side = (np.arange(columns) + 0.5 - columns / 2) / focal
+    rise = (per_camera('horizon') * rows - np.arange(rows) - 0.5) / focal
+    level = (per_camera(name).astype(np.float32)[:, None] for name in ('height', 'haze', 'overcast'))
+    angle = np.radians(heading)
+    return _Shot(e, n, np.sin(angle), np.cos(angle), *level, side, rise.astype(np.float32))
+
+
+def _ground_colour(land: Land, shot: _Shot, ground: np.ndarray, depth: np.ndarray) -> np.ndarray:
+    """Colour of the ground pixels: f32 [n, 3] reflectance of red, green, blue in summer."""
+    p, _, column = np.nonzero(ground)
+    e, n = shot.at(p, depth.astype(np.float64), shot.side[p, column])
+    cover = land.cover(e, n)
+    burnt = land.burnt(e, n, materials.SUMMER)
     code = np.where(burnt & (_BURNS[cover.code] | (cover.crop != NO_CROP)), CODE['burnt'], cover.code)
     seen = materials.REFLECTANCE[materials.SUMMER][code][..., list(RGB)]
     seen = materials.tinted(seen, cover.light, cover.warm, RGB)
@@ -92,7 +138,7 @@ def _ground_colour(cover: Cover, e: np.ndarray, n: np.ndarray, depth: np.ndarray
 def _upright_colour(cover: Cover, e: np.ndarray, n: np.ndarray, up: np.ndarray) -> np.ndarray:
     """Colour of walls and plants at height `up` metres: f32 [..., 3]."""
     wall = materials.WALL_RGB[cover.palette]
-    wall = materials.tinted(wall, cover.light * 0.6, cover.warm * 0.6, RGB)
+    wall = materials.tinted(wall, cover.light * 0.8, cover.warm * 0.8, RGB)
     window = (np.mod(up, 3.2) > 1.3) & (np.mod(up, 3.2) < 2.5) & (np.mod(e + n, 3.6) < 1.5)
     wall = np.where(window[..., None], wall * 0.35 + 0.02, wall)
     # The roof shows as a rim, so that both colours of a building are seen.
@@ -106,68 +152,59 @@ def _upright_colour(cover: Cover, e: np.ndarray, n: np.ndarray, up: np.ndarray) 
     return np.where(cover.built[..., None], wall, leaf)
 
 
-def _take(cover: Cover, where: tuple[np.ndarray, ...]) -> Cover:
-    return Cover(*(field[where] for field in cover))
+def _first_hit(tops: np.ndarray, rise: np.ndarray) -> np.ndarray:
+    """Index of the first step whose top reaches each pixel's ray, len(DEPTHS) for none.
+
+    tops [p, steps, columns] and rise [p, rows], both metres upward per metre -> [p, rows, columns].
+    """
+    cleared = np.maximum.accumulate(tops, axis=1)
+    hit = np.zeros((len(tops), rise.shape[1], tops.shape[2]), np.int16)
+    for step in range(len(DEPTHS)):
+        hit += cleared[:, step, None, :] < rise[:, :, None]
+    return hit
 
 
 def look(
-    land: Land, e: float, n: float, heading: float, camera: Camera, size: tuple[int, int]
-) -> Scene:
-    """What a camera at (e, n) metres sees towards `heading` (degrees clockwise from grid north).
-
-    `size` is (height, width) of the picture in pixels.
-    """
-    rows, columns = size
-    focal = columns / 2 / np.tan(np.radians(camera.field / 2))
-    side = ((np.arange(columns) + 0.5 - columns / 2) / focal).astype(np.float64)
-    rise = ((camera.horizon * rows - np.arange(rows) - 0.5) / focal).astype(np.float32)
-
-    walk_e, walk_n = _at(e, n, heading, DEPTHS[:, None].astype(np.float64), side)
-    around = land.cover(walk_e, walk_n)
-    tops = (around.height - np.float32(camera.height)) / DEPTHS[:, None]
-    cleared = np.maximum.accumulate(tops, axis=0)
-    first = np.sum(cleared[:, None, :] < rise[None, :, None], axis=0)  # [rows, columns]
-    hit = np.minimum(first, len(DEPTHS) - 1)
-    to_ground = np.where(rise < 0, -camera.height / np.minimum(rise, -1e-6), np.inf)
-    to_ground = np.broadcast_to(to_ground[:, None], size)
-    column = np.broadcast_to(np.arange(columns), size)
-    upright = (first < len(DEPTHS)) & (around.height[hit, column] > 0) & (DEPTHS[hit] <= to_ground)
+    land: Land, poses: list[Pose], cameras: list[Camera], size: tuple[int, int]
+) -> list[Scene]:
+    """What each camera sees from its pose; `size` is (height, width) of the pictures in pixels."""
+    shot = _shot(poses, cameras, size)
+    camera = np.arange(len(poses))[:, None, None]
+    walk = shot.at(camera, DEPTHS[:, None].astype(np.float64), shot.side[:, None, :])
+    around = land.cover(*walk)
+    hit = _first_hit((around.height - shot.height) / DEPTHS[:, None], shot.rise)
+    step = np.minimum(hit, len(DEPTHS) - 1)
+    down = np.minimum(shot.rise, np.float32(-1e-6))[:, :, None]
+    to_ground = np.broadcast_to(-shot.height / down, hit.shape)
+    where = (camera, step, np.arange(size[1]))
+    upright = (hit < len(DEPTHS)) & (around.height[where] > 0) & (DEPTHS[step] <= to_ground)
     ground = ~upright & (to_ground < FAR)
-    return _paint(land, (e, n, heading), camera, around, (walk_e, walk_n), side, rise,
-                  upright, ground, hit, to_ground)  # fmt: skip
 
-
-def _paint(land, pose, camera, around, walk, side, rise, upright, ground, hit, to_ground) -> Scene:
-    size = upright.shape
-    colour = np.zeros((*size, 3), np.float32)
-    kind = np.zeros(size, np.uint8)
-    depth = np.full(size, FAR, np.float32)
-
-    row, column = np.nonzero(ground)
-    depth[ground] = to_ground[ground]
-    if row.size:
-        e, n = _at(*pose, to_ground[ground].astype(np.float64), side[column])
-        cover = land.cover(e, n)
-        burnt = land.burnt(e, n, materials.SUMMER)
-        colour[ground] = _ground_colour(cover, e, n, depth[ground], burnt)
+    kind = np.zeros(hit.shape, np.uint8)
+    colour = np.zeros((*hit.shape, 3), np.float32)
+    depth = np.where(upright, DEPTHS[step], np.where(ground, to_ground, np.float32(FAR)))
     kind[ground] = GROUND
-
-    row, column = np.nonzero(upright)
-    where = (hit[upright], column)
-    cover = _take(around, where)
-    depth[upright] = DEPTHS[hit[upright]]
-    up = camera.height + rise[row] * depth[upright]
-    colour[upright] = _upright_colour(cover, walk[0][where], walk[1][where], up)
+    if ground.any():
+        colour[ground] = _ground_colour(land, shot, ground, depth[ground])
+    here = tuple(np.broadcast_to(index, hit.shape)[upright] for index in where)
+    cover = Cover(*(field[here] for field in around))
+    p, row, _ = np.nonzero(upright)
+    up = shot.height[p, 0, 0] + shot.rise[p, row] * depth[upright]
+    colour[upright] = _upright_colour(cover, walk[0][here], walk[1][here], up)
     kind[upright] = np.where(cover.built, WALL, PLANT)
+    colour = _with_air(colour, kind == SKY, depth, shot)
+    return [Scene(*planes) for planes in zip(kind, colour, strict=True)]
 
-    sky = kind == SKY
-    blue = np.array([0.30, 0.45, 0.75], np.float32)
-    grey = np.array([0.62, 0.64, 0.66], np.float32)
-    zenith = blue + camera.overcast * (grey - blue)
-    lift = np.clip(rise * 1.2, 0, 1)[:, None, None]
-    colour = np.where(sky[..., None], 0.72 + lift * (zenith - 0.72), colour * 2.6)
-    fog = np.where(sky, 0, camera.haze * depth / FAR)[..., None].astype(np.float32)
-    return Scene(kind, colour + fog * (0.72 - colour), depth)
+
+def _with_air(
+    colour: np.ndarray, sky: np.ndarray, depth: np.ndarray, shot: _Shot
+) -> np.ndarray:
+    """Adds sky and haze: f32 [p, h, w, 3]."""
+    zenith = _BLUE + shot.overcast[..., None] * (_GREY - _BLUE)
+    lift = np.clip(shot.rise * 1.2, 0, 1)[:, :, None, None]
+    lit = np.where(sky[..., None], _HORIZON + lift * (zenith - _HORIZON), colour * _SUN)
+    fog = np.where(sky, np.float32(0), shot.haze * depth / FAR)[..., None].astype(np.float32)
+    return lit + fog * (_HORIZON - lit)
 
 
 def develop(scene: Scene, camera: Camera, rng: np.random.Generator) -> bytes:

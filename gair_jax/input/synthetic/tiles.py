@@ -18,6 +18,7 @@ PHOTOS = 8  # a tile
 _GRID = 15  # tiles lie on a grid of _GRID x _GRID places around a city,
 _GAP = 1.25  # so many tile sides apart: no two overlap
 _CELLS = 3  # photos stand in different cells of a 3 x 3 grid
+_TRIES = 6  # places in a cell of which the first with a clear view is taken
 _CLEAR = np.array([-1.5, 0, 1, 2, 3, 4.5, 6])  # metres ahead of a camera that are free
 _LICENCE = 'synthetic'
 
@@ -99,53 +100,56 @@ def _dates(south: bool, rng: np.random.Generator) -> list[str]:
     return [(first + datetime.timedelta(days=int(days))).isoformat() for days in shifts]
 
 
-def _stand(
-    land: Land, corner: np.ndarray, width: float, rng: np.random.Generator
-) -> tuple[np.ndarray, float, float]:
-    """A camera somewhere in the square at `corner`, with nothing upright close before it.
+class _Stand(NamedTuple):
+    """A camera's pose and the azimuth of the road nearest to it, degrees."""
 
-    Returns its position [2] (metres), its heading and the azimuth of the nearest road (degrees
-    clockwise from grid north). Headings keep to the road or square to it, as a survey car's do.
-    """
-    while True:
-        point = corner + width * rng.random(2)
-        road = land.street(*point[:, None])[0].item()
-        heading = (road + 90 * rng.integers(4) + rng.normal(0, 10)) % 360
-        ahead = np.radians(heading)
-        path = point[:, None] + np.outer((np.sin(ahead), np.cos(ahead)), _CLEAR)
-        if land.cover(*path).height.max() == 0:
-            return point, heading, road
+    pose: street.Pose
+    road: float
 
 
 def _stands(
     land: Land, footprint: raster.Footprint, margin: int, rng: np.random.Generator
-) -> list[tuple[np.ndarray, float, float]]:
-    """PHOTOS cameras (`_stand`) spread over the middle of the tile."""
+) -> list[_Stand]:
+    """PHOTOS cameras spread over the middle of the tile, nothing upright close before them.
+
+    Headings keep to the road or square to it, as a survey car's do, give or take 10 degrees.
+    """
     west, south, _, _ = footprint.box
     width = raster.PIXEL * (footprint.side - 2 * margin) / _CELLS
     corner = np.array([west, south]) + raster.PIXEL * margin
-    cells = rng.permutation(_CELLS**2)[:PHOTOS]
-    return [_stand(land, corner + width * np.array(divmod(c, _CELLS)), width, rng) for c in cells]
+    cells = np.stack(np.divmod(rng.permutation(_CELLS**2)[:PHOTOS], _CELLS), -1)[:, None]
+    e, n = np.moveaxis(corner + width * (cells + rng.random((PHOTOS, _TRIES, 2))), -1, 0)
+    road, _ = land.street(e, n)
+    turn = 90 * rng.integers(4, size=e.shape) + rng.normal(0, 10, e.shape)
+    heading = (road + turn) % 360
+    ahead = np.radians(heading)[..., None]
+    path = e[..., None] + np.sin(ahead) * _CLEAR, n[..., None] + np.cos(ahead) * _CLEAR
+    # The first that is clear; where none is, the one with least before it.
+    best = land.cover(*path).height.max(-1).argmin(-1)
+    return [
+        _Stand(street.Pose(*(float(x[k, j]) for x in (e, n, heading))), float(road[k, j]))
+        for k, j in enumerate(best)
+    ]
 
 
-def _photo(
-    land: Land,
-    stand: tuple[np.ndarray, float, float],
-    size: tuple[int, int],
-    rng: np.random.Generator,
-) -> tuple[bytes, dict[str, np.ndarray]]:
-    """JPEG and labels of a photo of `size` = (height, width) pixels taken from `stand`."""
-    (e, n), heading, road = stand
-    camera = street.draw_camera(rng)
-    scene = street.look(land, e, n, heading, camera, size)
-    disc = labels.around(land, e, n)
-    found = {
-        'indicators': labels.indicators(disc),
-        'perception': labels.perception(scene, disc, rng),
-        'direction': np.int64(labels.direction(heading, road)),
-        'platform': np.int64(labels.platform(land.cover(np.array([e]), np.array([n])))),
-    }
-    return street.develop(scene, camera, rng), found
+def _photos(
+    land: Land, stands: list[_Stand], size: tuple[int, int], rng: np.random.Generator
+) -> list[tuple[bytes, dict[str, np.ndarray]]]:
+    """JPEG and labels of a photo of `size` = (height, width) pixels from each stand."""
+    cameras = [street.draw_camera(rng) for _ in stands]
+    poses = [stand.pose for stand in stands]
+    scenes = street.look(land, poses, cameras, size)
+    discs = labels.around(land, np.array([pose[:2] for pose in poses]))
+    found = []
+    for stand, camera, scene, disc in zip(stands, cameras, scenes, discs, strict=True):
+        known = {
+            'indicators': labels.indicators(disc),
+            'perception': labels.perception(scene, disc, rng),
+            'direction': np.int64(labels.direction(stand.pose.heading, stand.road)),
+            'platform': np.int64(labels.platform(disc)),
+        }
+        found.append((street.develop(scene, camera, rng), known))
+    return found
 
 
 def make_tile(seed: int, size: Size, index: int) -> Tile:
@@ -166,18 +170,17 @@ def make_tile(seed: int, size: Size, index: int) -> Tile:
             )
         )  # fmt: skip
     stands = _stands(land, footprint, size.margin, rng)
-    lonlat = parcels.lonlat_of(footprint.crs, *np.transpose([point for point, _, _ in stands]))
+    lonlat = parcels.lonlat_of(footprint.crs, *np.transpose([stand.pose[:2] for stand in stands]))
     regressions = globe.place_regressions(seed, world.cities, lonlat)
     classes = globe.place_class(seed, lonlat)
     photos = []
-    for k, stand in enumerate(stands):
-        jpeg, found = _photo(land, stand, size.photo, rng)
-        found |= {'place_regression': regressions[k], 'place_class': np.int64(classes[k])}
+    for k, (jpeg, known) in enumerate(_photos(land, stands, size.photo, rng)):
+        known |= {'place_regression': regressions[k], 'place_class': np.int64(classes[k])}
         photos.append(
             dict(
-                id=f'{key}_{k}', photo=jpeg, lonlat=lonlat[k], heading=stand[1],
+                id=f'{key}_{k}', photo=jpeg, lonlat=lonlat[k], heading=stands[k].pose.heading,
                 date=dates[materials.SUMMER], licence=_LICENCE, group=city.name, tile_key=key,
-                split=size.split(index), labels=found,
+                split=size.split(index), labels=known,
             )
         )  # fmt: skip
     return Tile(photos, acquisitions)

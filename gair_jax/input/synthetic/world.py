@@ -152,10 +152,10 @@ class Land:
         return np.where(stands, tall * (0.55 + 0.45 * round_), np.float32(0))
 
     def _water(self, u: np.ndarray, v: np.ndarray) -> np.ndarray:
-        """How far into a river, in half widths of its bank: over 1 water, over 0 bank."""
+        """Over 1: in a river; over 0: on its bank; float32."""
         stream = np.abs(value_noise(self.seed + 140, u, v, 750.0) - np.float32(0.5))
-        wide = value_noise(self.seed + 141, u, v, 2600.0)
-        return (0.075 * np.clip(wide - 0.45, 0, 0.5) + 0.008 * (wide > 0.45) - stream) / 0.012 + 1
+        wide = np.clip(value_noise(self.seed + 141, u, v, 2600.0) - np.float32(0.45), 0, 0.3) * 0.11
+        return (wide - stream) / np.maximum(0.5 * wide, 1e-3) + np.float32(1) * (wide > 0)
 
     def cover(self, e: np.ndarray, n: np.ndarray) -> Cover:
         """What is at (e, n): float64 metres in the zone's CRS, any shape, inside the box."""
@@ -183,9 +183,8 @@ class Land:
         code = np.where(hedge, CODE['crown'], code).astype(np.uint8)
         height = np.where(built, s.height.ravel()[g.parcel], tree)
         height = np.where(hedge, np.float32(1.8), height).astype(np.float32)
-        plain = road | (river > 0)
-        light = np.where(plain, np.float32(0), s.light.ravel()[g.parcel])
-        warm = np.where(plain, np.float32(0), s.warm.ravel()[g.parcel])
+        plain = np.where(road | (river > 0), np.float32(0.5), np.float32(1))
+        light, warm = plain * s.light.ravel()[g.parcel], plain * s.warm.ravel()[g.parcel]
         return Cover(code, light, warm, height, built, palette, kind, crop, edge, g.v)
 
     def street(self, e: np.ndarray, n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -200,7 +199,7 @@ class Land:
 
     def burnt(self, e: np.ndarray, n: np.ndarray, season: int) -> np.ndarray:
         """Where vegetation would be scorched in `season` (0..3): scars last half a year; bool."""
-        scar = value_noise(self.seed + 150, e, n, 260.0) > 0.74
+        scar = value_noise(self.seed + 150, e, n, 260.0) > 0.8
         year = value_noise(self.seed + 151, e, n, 1700.0) * 7.99
         return scar & ((season - year.astype(np.int32)) % 4 < 2)
 

@@ -1,0 +1,34 @@
+"""Configs and batches small enough for a test of a whole model."""
+
+import jax
+import jax.numpy as jnp
+
+from gair_jax.config import PRESETS, Config
+
+
+def config(preset: str = 'paper') -> Config:
+    """A preset with encoders of 2 layers, 16 wide, over 4 x 4 and 2 x 2 patches."""
+    made = PRESETS[preset]()
+    model = made.model
+    for encoder in (model.rs, model.sv):
+        encoder.dim, encoder.depth, encoder.heads, encoder.mlp_dim = 16, 2, 4, 32
+    model.rs.patch, model.sv.patch = 8, 16
+    made.input.rs.size = made.input.sv.size = 32
+    model.embed_dim, model.location.frequencies, model.location.hidden = 16, 8, (16,)
+    model.nili.hidden, model.nili.heads = model.nili.hidden and (12, 10), 4
+    mae = model.mae
+    mae.decoder_dim, mae.decoder_depth, mae.decoder_heads, mae.photo_side = 16, 2, 4, 4
+    return made
+
+
+def batch(rows: int = 3) -> dict[str, jax.Array]:
+    """Random input for `config`."""
+    keys = jax.random.split(jax.random.key(7), 4)
+    return {
+        'rs': jax.random.normal(keys[0], (rows, 32, 32, 10)),
+        'sv': jax.random.normal(keys[1], (rows, 32, 32, 3)),
+        'xy': jax.random.uniform(keys[2], (rows, 2), minval=-1),
+        'lonlat': jax.random.uniform(keys[3], (rows, 2), minval=-90, maxval=90),
+        'has_rs': jnp.ones(rows, bool),
+        'has_sv': jnp.ones(rows, bool),
+    }

@@ -1,0 +1,20 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from gair_jax.models.heads import Head
+
+
+def test_without_hidden_layers_it_is_a_norm_and_a_linear_map():
+    head, x = Head(out=3), jax.random.normal(jax.random.key(0), (4, 8))
+    params = head.init(jax.random.key(1), x)
+    normed = (x - x.mean(-1, keepdims=True)) / jnp.sqrt(x.var(-1, keepdims=True) + 1e-5)
+    expected = normed @ params['params']['out']['kernel']
+    np.testing.assert_allclose(head.apply(params, x), expected, atol=1e-6)
+
+
+def test_hidden_widths():
+    shapes = jax.tree.map(
+        jnp.shape, Head(out=3, hidden=(5, 6)).init(jax.random.key(0), jnp.zeros((1, 8)))['params']
+    )
+    assert shapes['hidden_0']['kernel'] == (8, 5) and shapes['out']['kernel'] == (6, 3)
