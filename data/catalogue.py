@@ -9,9 +9,11 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
-from gair_jax.builders import prepared
 from PIL import Image
+from rich.console import Console
+from rich.table import Table
 
+from gair_jax.builders import prepared
 from gair_jax.config import DataConfig, InputError
 from gair_jax.geo import tiles
 from gair_jax.input import records, store
@@ -51,6 +53,14 @@ class Check:
     )
     findings: list[str] = dataclasses.field(default_factory=list)
 
+    def __str__(self) -> str:
+        """Counts in a line, then a line a finding."""
+        splits = ', '.join(f'{split} {count}' for split, count in self.splits.items())
+        crs = ', '.join(f'{name} ({count})' for name, count in self.crs.most_common(MAX_EXAMPLES))
+        counts = f'{self.with_photo} with a photo, {self.with_tile} with a tile'
+        lines = [f'{splits}: {counts}; {self.tiles} tile dates in {crs or "no CRS"}.']
+        return '\n'.join([*lines, *self.findings, '' if self.findings else 'Sound.']).rstrip()
+
 
 class _Tile(NamedTuple):
     """What a photo must agree with."""
@@ -80,6 +90,21 @@ def list_datasets() -> list[Dataset]:
             'gair data build eurosat_rgb --source=FOLDER',
         ),
     ]
+
+
+def prepared_variants(data_dir: str | os.PathLike, name: str) -> list[str]:
+    """Variants of a data set that lie prepared in a folder."""
+    found = pathlib.Path(data_dir).glob(f'{name}/*_photos')
+    return sorted(path.name.removesuffix('_photos') for path in found)
+
+
+def print_table(data_dir: str | os.PathLike) -> None:
+    """Prints every data set, the command that builds it, and what is prepared of it."""
+    table = Table('data set', 'what it is', 'how it is built', f'prepared in {data_dir}')
+    for known in list_datasets():
+        variants = ', '.join(prepared_variants(data_dir, known.name)) or '-'
+        table.add_row(known.name, known.text, known.command, variants)
+    Console().print(table)
 
 
 def _read_all(

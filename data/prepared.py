@@ -4,6 +4,9 @@ A variant of a data set is two TFDS configs in one folder, `<variant>_acquisitio
 tile and date, in a fixed order) and `<variant>_photos` (which refer to the former by row). Each is
 written under TFDS's own temporary name and renamed when complete, the photos last: a data set whose
 photos are there is whole. Record rules: `gair_jax.input.records`.
+
+Two builds give the same records in the same order. Their files may still differ in the order of a
+record's fields, which protobuf chooses anew in every process.
 """
 
 import collections
@@ -19,8 +22,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow_datasets as tfds
 from absl import logging
-from gair_jax.builders import staging
 
+from gair_jax.builders import staging
 from gair_jax.config import InputError
 from gair_jax.input import records
 

@@ -1,14 +1,20 @@
 """Every test runs on 8 virtual CPU devices, with shapes checked and ranks never promoted."""
 
+import atexit
 import os
 import pathlib
 import shutil
+import tempfile
 
 # Before the first import of jax, which reads them once.
 os.environ['JAX_PLATFORMS'] = 'cpu'
 os.environ['XLA_FLAGS'] = (
     os.environ.get('XLA_FLAGS', '') + ' --xla_force_host_platform_device_count=8'
 )
+# One program is compiled once a session, in subprocesses too; what is compiled is not what is tested.
+os.environ['JAX_COMPILATION_CACHE_DIR'] = tempfile.mkdtemp(prefix='gair-jax-compiled-')
+os.environ['JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS'] = '0.5'
+atexit.register(shutil.rmtree, os.environ['JAX_COMPILATION_CACHE_DIR'], ignore_errors=True)
 
 import jax  # noqa: E402
 import pytest  # noqa: E402

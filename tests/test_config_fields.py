@@ -135,9 +135,7 @@ def lowered(config, batch):
     transform = optimizer.create(config, optimizer.total_steps(config, 12))
     make = functools.partial(step.init_state, objective=goal, optimizer=transform)
     key = jax.random.key(config.seed)
-    take = functools.partial(
-        step.train_step, objective=goal, optimizer=transform, seed=config.seed
-    )
+    take = functools.partial(step.train_step, objective=goal, optimizer=transform, seed=config.seed)
     state = jax.eval_shape(make, key)
     shapes = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), dict(batch))
     return jax.jit(take).lower(state, shapes).as_text(), jax.jit(make).lower(key).as_text()
@@ -167,7 +165,8 @@ def test_input_settings_change_the_first_batch(path, toy_set):
 
 
 @pytest.mark.parametrize(
-    'path', [p for p, f in FIELDS.items() if f.metadata['affects'] in ('model', 'loss', 'optimizer')]
+    'path',
+    [p for p, f in FIELDS.items() if f.metadata['affects'] in ('model', 'loss', 'optimizer')],
 )
 def test_model_loss_and_optimizer_settings_change_the_step_or_the_start(path, toy_set):
     old, new = before_and_after(path, toy_set)

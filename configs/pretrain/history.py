@@ -1,6 +1,6 @@
 """The authors' earlier training code, as their repository's first public commit has it.
 
-  gair train --config=configs/pretrain/history.py --workdir=runs/history
+gair train --config=configs/pretrain/history.py --workdir=runs/history
 """
 
 from gair_jax.config import Config

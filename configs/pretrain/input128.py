@@ -1,6 +1,6 @@
 """RS input of 128 pixels (paper Table 6).
 
-  gair train --config=configs/pretrain/input128.py --workdir=runs/input128
+gair train --config=configs/pretrain/input128.py --workdir=runs/input128
 """
 
 from gair_jax.config import Config

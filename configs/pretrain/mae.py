@@ -1,6 +1,6 @@
 """Ablation: masked autoencoding, the photo as one special masked patch of the tile (paper 5.5).
 
-  gair train --config=configs/pretrain/mae.py --workdir=runs/mae
+gair train --config=configs/pretrain/mae.py --workdir=runs/mae
 """
 
 from gair_jax.config import Config

@@ -1,6 +1,6 @@
 """RS patches of 16 pixels (paper Table 6).
 
-  gair train --config=configs/pretrain/patch16.py --workdir=runs/patch16
+gair train --config=configs/pretrain/patch16.py --workdir=runs/patch16
 """
 
 from gair_jax.config import Config

@@ -1,7 +1,7 @@
 """The quickstart: a small GAIR on the synthetic world, some minutes on 2 cores.
 
-  gair data build synthetic_world --variant tiny
-  gair train --config=configs/pretrain/quickstart.py --workdir=runs/quickstart
+gair data build synthetic_world --variant tiny
+gair train --config=configs/pretrain/quickstart.py --workdir=runs/quickstart
 """
 
 from gair_jax.config import Config

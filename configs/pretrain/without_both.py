@@ -1,6 +1,6 @@
 """Ablation w/o NILI and w/o Loc (paper section 5.5).
 
-  gair train --config=configs/pretrain/without_both.py --workdir=runs/without_both
+gair train --config=configs/pretrain/without_both.py --workdir=runs/without_both
 """
 
 from gair_jax.config import Config

@@ -1,6 +1,6 @@
 """Ablation w/o Loc (paper section 5.5): no location encoder, so INCL alone.
 
-  gair train --config=configs/pretrain/without_location.py --workdir=runs/without_location
+gair train --config=configs/pretrain/without_location.py --workdir=runs/without_location
 """
 
 from gair_jax.config import Config

@@ -1,6 +1,6 @@
 """Ablation w/o NILI (paper section 5.5): the mean of the tokens stands for the tile.
 
-  gair train --config=configs/pretrain/without_nili.py --workdir=runs/without_nili
+gair train --config=configs/pretrain/without_nili.py --workdir=runs/without_nili
 """
 
 from gair_jax.config import Config

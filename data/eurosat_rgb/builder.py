@@ -19,11 +19,11 @@ from typing import Any
 
 import numpy as np
 import pyproj
-from gair_jax.builders import build_report, prepared, staging
 from jaxtyping import Float, UInt8, UInt16
 from PIL import Image
 
 from gair_jax import sensors
+from gair_jax.builders import build_report, prepared, staging
 from gair_jax.config import InputError
 from gair_jax.geo import tiles
 

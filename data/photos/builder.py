@@ -12,10 +12,10 @@ import shutil
 from typing import Any, NamedTuple
 
 import pyarrow as pa
-from gair_jax.builders import build_report, prepared, staging
-from gair_jax.builders.photos import chunks, rasters, tables
 
 from gair_jax import sensors
+from gair_jax.builders import build_report, prepared, staging
+from gair_jax.builders.photos import chunks, rasters, tables
 from gair_jax.config import InputError
 
 # A share of fewer tiles than this could be none, so that they all go to train.

@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from gair_jax.builders import staging
-from gair_jax.builders.photos import images, rasters, tables
 
 from gair_jax import sensors
+from gair_jax.builders import staging
+from gair_jax.builders.photos import images, rasters, tables
 from gair_jax.config import InputError
 from gair_jax.geo import tiles
 

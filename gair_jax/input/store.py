@@ -143,11 +143,19 @@ class Records(Generic[Record]):
             found = collections.defaultdict(list)
             for index in range(len(self)):
                 found[self.example(index, ['group'])['group'].decode()].append(index)
-            with contextlib.suppress(PermissionError):
-                part = path.with_suffix(f'.{os.getpid()}.part')
-                part.write_text(json.dumps(found), encoding='utf-8')
-                part.replace(path)
+            _keep(path, json.dumps(found))
         return {name: np.array(found[name], np.int64) for name in sorted(found)}
+
+
+def _keep(path: pathlib.Path, text: str) -> None:
+    """Writes a file that only saves time, so that failing to is no error."""
+    part = path.with_suffix(f'.{os.getpid()}.part')
+    try:
+        part.write_text(text, encoding='utf-8')
+        part.replace(path)
+    except OSError:  # a read-only or full disk
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
 
 
 @functools.lru_cache(maxsize=16)

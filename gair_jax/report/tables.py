@@ -8,8 +8,12 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-Row = tuple[str, str, str, str]
+Row = tuple[str, ...]
 
+_PROBES = (
+    'A linear map from a frozen encoder to the label of the task, on tiles never trained on: '
+    'trained, beside the same encoder with random parameters and a guess that ignores its input.'
+)
 _ENCODERS = {'rs': 'tile', 'sv': 'photo', 'location': 'place'}
 
 
@@ -61,8 +65,9 @@ def print_table(summary: Mapping[str, Any], console: Console | None = None) -> N
         columns = ('figure', 'value', 'to compare', 'what it means')
         console.print(_table(f'First look ({made_up})', columns, rows))
     if summary.get('probes'):
-        columns = ('task', 'trained', 'at random start', 'what it means')
+        columns = ('task', 'seen', 'metric', 'trained', '95 %', 'random', 'guess', 'outcome')
         console.print(_table(f'Linear probes ({made_up})', columns, _probe_rows(summary)))
+        console.print(_PROBES, markup=False)
     for note in summary.get('notes', ()):
         console.print(f'Note: {note}', markup=False)
 
@@ -145,13 +150,7 @@ def _probe_rows(summary: Mapping[str, Any]) -> list[Row]:
             verdict = 'training helps'
         elif gain_high < 0:
             verdict = 'training hurts'
-        text = f'{entry["metric"]} from the {_ENCODERS[entry["encoder"]]} alone: {verdict}'
-        if entry['metric'] == 'accuracy':
-            text += f'; always the commonest class scores {entry["floor"]:.2f}'
-        rows.append(
-            (
-                task, f'{entry["trained"]:.2f} ({low:.2f} to {high:.2f})',
-                f'{entry["random_init"]:.2f}', text,
-            )
-        )  # fmt: skip
+        scores = (f'{entry["trained"]:.2f}', f'{low:.2f} to {high:.2f}')
+        others = (f'{entry["random_init"]:.2f}', f'{entry["floor"]:.2f}')
+        rows.append((task, _ENCODERS[entry['encoder']], entry['metric'], *scores, *others, verdict))
     return rows

@@ -168,9 +168,7 @@ def _items(state: TrainState) -> dict[str, Any]:
 def _fill_empty(abstract: Any, items: Any) -> Any:
     """`items` with the arrays that `_items` left out put back."""
     leaves = iter(jax.tree.leaves(items))
-    return jax.tree.map(
-        lambda s: next(leaves) if s.size else jnp.zeros(s.shape, s.dtype), abstract
-    )
+    return jax.tree.map(lambda s: next(leaves) if s.size else jnp.zeros(s.shape, s.dtype), abstract)
 
 
 def _steps(folder: pathlib.Path) -> list[pathlib.Path]:

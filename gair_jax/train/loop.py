@@ -13,7 +13,7 @@ import pathlib
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 
 import jax
@@ -71,9 +71,14 @@ def train(
     try:
         state = run.starting_state(say)
         with jax.set_mesh(mesh), _stop_on_signals() as stop:
-            return run.go(state, stop)
-    finally:
-        run.close()
+            result = run.go(state, stop)
+    except BaseException:
+        # What made the run fail (a full disk) may make closing fail too, and would hide the cause.
+        with suppress(Exception):
+            run.close()
+        raise
+    run.close()
+    return result
 
 
 def _check_lengths(config: Config) -> None:
@@ -136,9 +141,7 @@ class _Run:
 
     def starting_state(self, say: Callable[[str], None]) -> TrainState:
         """Resumed, or drawn and then overwritten by what `config.init` names."""
-        make = functools.partial(
-            init_state, objective=self.objective, optimizer=self.optimizer
-        )
+        make = functools.partial(init_state, objective=self.objective, optimizer=self.optimizer)
         everywhere = sharding.replicated(self.mesh)
         key = jax.random.key(self.config.seed)
         if self.saver.latest_step() >= 0:

@@ -125,9 +125,7 @@ def _distilled(
     return total
 
 
-def _pushed(
-    config: Config, outputs: Params, batch: Mapping[str, Array]
-) -> tuple[Array, ...]:
+def _pushed(config: Config, outputs: Params, batch: Mapping[str, Array]) -> tuple[Array, ...]:
     if not config.bank.size or not config.model.location.enabled:
         return ()
     lonlat = batch['lonlat']

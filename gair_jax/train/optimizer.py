@@ -43,9 +43,7 @@ def schedule(config: Config, steps: int) -> optax.Schedule:
 
 def decay_mask(params: optax.Params) -> optax.Params:
     """True where weight decay acts."""
-    return jax.tree_util.tree_map_with_path(
-        lambda path, _: path[-1].key not in UNDECAYED, params
-    )
+    return jax.tree_util.tree_map_with_path(lambda path, _: path[-1].key not in UNDECAYED, params)
 
 
 def create(config: Config, steps: int) -> optax.GradientTransformation:

@@ -145,45 +145,54 @@ def _ridge(
 def _logistic(
     x: np.ndarray, y: np.ndarray, x_val: np.ndarray, y_val: np.ndarray, x_test: np.ndarray
 ) -> np.ndarray:
-    """Multinomial logistic regression by L-BFGS, from the strongest penalty to the weakest."""
+    """Multinomial logistic regression by L-BFGS, from the strongest penalty to the weakest.
+
+    It runs in the eigenvectors of x, scaled by a bound of the curvature (Boehning 1992): features
+    of networks are so correlated that it would take several times as many steps without.
+    """
     classes, y = np.unique(y, return_inverse=True)
-    flat = np.zeros((x.shape[1] + 1) * len(classes))
-    best, weights = -1.0, flat
+    values, vectors = np.linalg.eigh(x.T @ x / len(x))
+    best, answer, weights = -1.0, np.zeros(0), np.zeros((x.shape[1] + 1, len(classes)))
     for penalty in LOGISTIC_PENALTIES:
-        flat = minimize(
-            cross_entropy, flat, args=(x, y, penalty), jac=True, method='L-BFGS-B',
-            options={'maxiter': 150},
-        ).x  # fmt: skip
-        found = accuracy(classes[_logits(flat, x_val).argmax(axis=1)], y_val)
+        scale = 1 / np.sqrt(np.maximum(values, 0.0) / 4 + penalty)
+        turn = vectors * scale
+        weights[:-1] = (vectors.T @ weights[:-1]) / scale[:, None]
+        weights = minimize(
+            cross_entropy, weights.ravel(), args=(x @ turn, y, penalty * scale**2),
+            jac=True, method='L-BFGS-B', options={'maxiter': 100, 'ftol': 1e-7},
+        ).x.reshape(weights.shape)  # fmt: skip
+        weights[:-1] = turn @ weights[:-1]
+        found = accuracy(classes[_logits(weights, x_val).argmax(axis=1)], y_val)
         if found > best:
-            best, weights = found, flat
-    return classes[_logits(weights, x_test).argmax(axis=1)]
+            best, answer = found, classes[_logits(weights, x_test).argmax(axis=1)]
+    return answer
 
 
 def cross_entropy(
-    flat: np.ndarray, x: np.ndarray, y: np.ndarray, penalty: float
+    flat: np.ndarray, x: np.ndarray, y: np.ndarray, penalty: np.ndarray
 ) -> tuple[float, np.ndarray]:
-    """Mean cross entropy + penalty / 2 |w|^2 (not on biases) and its gradient.
+    """Mean cross entropy + penalty / 2 w^2 (not on biases) and its gradient.
 
     Args:
         flat: [(d + 1) k], weights [d, k], then biases [k].
         x: [n, d].
         y: int [n], 0..k-1.
-        penalty: at least 0.
+        penalty: [d], of the weights of each feature.
     """
     n, d = x.shape
-    logits = _logits(flat, x)
+    both = flat.reshape(d + 1, -1)
+    logits = _logits(both, x)
     logits -= logits.max(axis=1, keepdims=True)
     log_p = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
     rows = np.arange(n)
-    weights = flat.reshape(d + 1, -1)[:d]
-    loss = -log_p[rows, y].mean() + penalty / 2 * np.sum(weights**2)
+    shrunk = penalty[:, None] * both[:d]
+    loss = -log_p[rows, y].mean() + np.sum(shrunk * both[:d]) / 2
     error = np.exp(log_p) / n
     error[rows, y] -= 1 / n
-    gradient = np.concatenate([x.T @ error + penalty * weights, error.sum(axis=0)[None]])
+    gradient = np.concatenate([x.T @ error + shrunk, error.sum(axis=0)[None]])
     return float(loss), gradient.ravel()
 
 
-def _logits(flat: np.ndarray, x: np.ndarray) -> np.ndarray:
-    both = flat.reshape(x.shape[1] + 1, -1)
-    return x @ both[:-1] + both[-1]
+def _logits(weights: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """[n, k] from weights [d + 1, k], the last row the biases."""
+    return x @ weights[:-1] + weights[-1]

@@ -4,7 +4,6 @@ import csv
 import hashlib
 
 from gair_jax.builders import photos
-
 from gair_jax.config import DataConfig
 from gair_jax.input import store
 from tests.builders import scenes
@@ -30,6 +29,8 @@ def reasons(folder, variant='default'):
 
 
 def digest(folder):
+    """Of every file. Protobuf orders the fields of a record anew in every process, so that files of
+    equal records have equal bytes only if one process packed them."""
     return {
         str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(folder.rglob('*'))

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
-from gair_jax.builders import catalogue, photos, prepared, staging
 
+from gair_jax.builders import catalogue, photos, prepared, staging
 from gair_jax.config import InputError
 from tests.builders import scenes, test_staging
 

@@ -6,10 +6,10 @@ import numpy as np
 import pyproj
 import pytest
 import rasterio
-from gair_jax.builders import eurosat_rgb
-from gair_jax.builders.eurosat_rgb import builder
 from PIL import Image
 
+from gair_jax.builders import eurosat_rgb
+from gair_jax.builders.eurosat_rgb import builder
 from gair_jax.config import DataConfig, InputError
 from gair_jax.geo import tiles
 from gair_jax.input import store

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import rasterio
 import rasterio.warp
-from gair_jax.builders import photos
-from gair_jax.builders.eurosat_rgb import builder as eurosat
 from PIL import Image
 from scipy import spatial
 
+from gair_jax.builders import photos
+from gair_jax.builders.eurosat_rgb import builder as eurosat
 from gair_jax.config import DataConfig
 from gair_jax.geo import tiles, windows
 from gair_jax.input import store

@@ -5,10 +5,10 @@ import textwrap
 
 import numpy as np
 import pytest
-from gair_jax.builders import photos, prepared
-from gair_jax.builders.photos import builder, chunks
 from PIL import Image
 
+from gair_jax.builders import photos, prepared
+from gair_jax.builders.photos import builder, chunks
 from gair_jax.config import InputError
 from tests.builders import scenes
 from tests.builders.imports import build, digest, everything, opened, reasons

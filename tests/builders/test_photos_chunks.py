@@ -1,8 +1,8 @@
 import collections
 
 import numpy as np
-from gair_jax.builders.photos import chunks
 
+from gair_jax.builders.photos import chunks
 from tests.builders import scenes
 from tests.builders.imports import build, everything, opened, reasons
 

@@ -5,9 +5,9 @@ import zlib
 
 import numpy as np
 import pytest
-from gair_jax.builders.photos import images
 from PIL import Image
 
+from gair_jax.builders.photos import images
 from gair_jax.config import InputError
 from tests.builders import scenes
 

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 import rasterio
-from gair_jax.builders.photos import rasters
 
 from gair_jax import sensors
+from gair_jax.builders.photos import rasters
 from gair_jax.config import InputError
 from tests.builders import scenes
 

@@ -5,8 +5,8 @@ import re
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
-from gair_jax.builders.photos import tables
 
+from gair_jax.builders.photos import tables
 from gair_jax.config import InputError
 from tests.builders import scenes
 

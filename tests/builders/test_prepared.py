@@ -2,8 +2,8 @@ import dataclasses
 
 import numpy as np
 import pytest
-from gair_jax.builders import build_report, photos, prepared, staging
 
+from gair_jax.builders import build_report, photos, prepared, staging
 from gair_jax.config import DataConfig, InputError
 from gair_jax.input import store
 from tests.builders import test_staging

@@ -8,8 +8,8 @@ import textwrap
 
 import numpy as np
 import pytest
-from gair_jax.builders import staging
 
+from gair_jax.builders import staging
 from gair_jax.config import InputError
 
 LON = 139.7460578479397

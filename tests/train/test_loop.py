@@ -4,7 +4,6 @@ import json
 import os
 import pathlib
 import random
-import resource
 import signal
 import subprocess
 import sys
@@ -115,9 +114,7 @@ def test_a_workdir_of_another_run_is_refused_by_the_setting_that_differs(finishe
         train(config, finished)
 
 
-@pytest.mark.parametrize(
-    ('field', 'value'), [('batch', 0), ('steps', -1), ('epochs', 0.0)]
-)
+@pytest.mark.parametrize(('field', 'value'), [('batch', 0), ('steps', -1), ('epochs', 0.0)])
 def test_a_run_without_length_is_refused(field, value, toy_set, tmp_path):
     config = tiny_config(*toy_set)
     config.steps = 0
@@ -138,9 +135,7 @@ def test_several_devices_give_the_numbers_of_one(finished, toy_set, tmp_path):
     """DESIGN section 5: the loss to 1e-6 relative, parameters to 2e-3 of the way they moved."""
     config = tiny_config(*toy_set)
     loop.train(config, tmp_path, devices=jax.devices()[:4], **QUIET)
-    one, four = (
-        [r['loss'] for r in records(w) if 'loss' in r] for w in (finished, tmp_path)
-    )
+    one, four = ([r['loss'] for r in records(w) if 'loss' in r] for w in (finished, tmp_path))
     np.testing.assert_allclose(four[0], one[0], rtol=1e-6)
     np.testing.assert_allclose(four, one, rtol=1e-4)
 
@@ -203,7 +198,8 @@ def test_a_full_disk_while_saving_is_one_sentence_and_loses_nothing(toy_set, tmp
     config_path = tmp_path / 'more.json'
     config_path.write_text(json.dumps(checkpoint.to_json(config)))
     script = (
-        'import json, pathlib, sys\n'
+        'import json, pathlib, resource, sys\n'
+        'resource.setrlimit(resource.RLIMIT_FSIZE, (4000, 4000))\n'
         'from gair_jax.train import checkpoint, loop\n'
         'from gair_jax.config import InputError\n'
         f'config = checkpoint.from_json(json.loads(pathlib.Path({str(config_path)!r}).read_text()))\n'
@@ -219,7 +215,6 @@ def test_a_full_disk_while_saving_is_one_sentence_and_loses_nothing(toy_set, tmp
         capture_output=True,
         text=True,
         env={**os.environ, 'XLA_FLAGS': ''},
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4000, 4000)),
     )
     assert done.returncode == 2, done.stderr[-2000:]
     assert done.stdout.count('\n') == 1 and 'could not be written' in done.stdout

@@ -69,9 +69,7 @@ def scene(n_tiles=12, per_tile=8, seed=0):
     xy = rng.uniform(-1, 1, size=(len(tile), 2))
     shape = (TILE, TILE)
     infos = [
-        WindowInfo(
-            32, 32, (SIDE, SIDE), int(t), tile_xy_from_window(p, shape, 32, 32, SIDE), shape
-        )
+        WindowInfo(32, 32, (SIDE, SIDE), int(t), tile_xy_from_window(p, shape, 32, 32, SIDE), shape)
         for t, p in zip(tile, xy, strict=True)
     ]
     photos = [

@@ -79,12 +79,13 @@ def test_logistic_equals_scikit_learn(monkeypatch):
 
 def test_gradient_of_the_cross_entropy(rng):
     x, y = rng.normal(size=(20, 4)), rng.integers(3, size=20)
+    penalty = np.array([0.3, 0.0, 1.0, 2.0])
 
     def value(flat):
-        return probes.cross_entropy(flat, x, y, 0.3)[0]
+        return probes.cross_entropy(flat, x, y, penalty)[0]
 
     def gradient(flat):
-        return probes.cross_entropy(flat, x, y, 0.3)[1]
+        return probes.cross_entropy(flat, x, y, penalty)[1]
 
     assert check_grad(value, gradient, rng.normal(size=15)) < 1e-5
 

@@ -11,7 +11,21 @@ from gair_jax.input.synthetic.noise import hash32, sphere_noise, uniform
 
 REGRESSIONS = ('elevation_km', 'temperature_c', 'precipitation_m', 'log_population')
 SPECIES = tuple(f'species_{letter}' for letter in 'abcdefgh')
-_SYLLABLES = ('ar', 'bel', 'cor', 'dun', 'el', 'fos', 'gar', 'hol', 'is', 'kel', 'lor', 'mar', 'nor')
+_SYLLABLES = (
+    'ar',
+    'bel',
+    'cor',
+    'dun',
+    'el',
+    'fos',
+    'gar',
+    'hol',
+    'is',
+    'kel',
+    'lor',
+    'mar',
+    'nor',
+)
 _ENDINGS = ('ford', 'by', 'stad', 'ville', 'mouth', 'berg', 'ton', 'haven')
 _KM_PER_DEGREE = 111.2
 
@@ -56,9 +70,7 @@ def cities(seed: int, count: int) -> list[City]:
     for i in range(count):
         a, b, c, zone, syllable, ending = (uniform(seed + 11, i, k).item() for k in range(6))
         lon = -180 + 6 * int(zone * 60) + 1.5 + 3 * a
-        first, second = (
-            _SYLLABLES[(int(syllable * 169) // d) % 13] for d in (1, 13)
-        )
+        first, second = (_SYLLABLES[(int(syllable * 169) // d) % 13] for d in (1, 13))
         name = f'{first}{second}{_ENDINGS[int(ending * 8)]}_{i}'
         found.append(City(name, np.array([lon, -52 + 114 * b]), 2.5 + 4 * c))
     return found
@@ -83,9 +95,9 @@ def place_regressions(seed: int, settled: list[City], lonlat: np.ndarray) -> np.
     precipitation = (1 - here.aridity) * (0.4 + 0.08 * np.clip(here.temperature + 5, 0, None))
     people = 10 + 300 * (1 - here.aridity) + 9000 * urbanity(settled, lonlat)
     local = here.elevation + 0.15 * sphere_noise(seed + 6, lonlat, 300.0)
-    return np.stack(
-        [local, here.temperature, precipitation, np.log10(1 + people)], axis=-1
-    ).astype(np.float32)
+    return np.stack([local, here.temperature, precipitation, np.log10(1 + people)], axis=-1).astype(
+        np.float32
+    )
 
 
 def place_class(seed: int, lonlat: np.ndarray) -> np.ndarray:

@@ -63,7 +63,9 @@ def sphere_noise(seed: int, lonlat: np.ndarray, frequency: float) -> np.ndarray:
     `frequency` lattice cells an Earth radius: 2 varies over continents, 300 over some 20 km.
     """
     lon, lat = np.radians(lonlat[..., 0]), np.radians(lonlat[..., 1])
-    point = np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)]) * frequency
+    point = (
+        np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)]) * frequency
+    )
     floor = np.floor(point)
     t = point - floor
     t = t * t * (3 - 2 * t)

@@ -130,7 +130,9 @@ def survey(
     phase = uniform(salt + 2, row).astype(np.float64)
     r, c = np.meshgrid(row, column, indexing='ij')
     line_u = SPACING * (c + phase[:, None] + _LINE_JITTER * (uniform(salt + 3, r, c) - 0.5))
-    split = [2 + (uniform(salt + k, r, c) * 2.4).astype(np.int32).astype(np.float32) for k in (6, 7)]
+    split = [
+        2 + (uniform(salt + k, r, c) * 2.4).astype(np.int32).astype(np.float32) for k in (6, 7)
+    ]
     keys = (r[:, :, None, None], c[:, :, None, None], *np.ogrid[:MOST, :MOST])
     u = line_u[:, :, None, None] + SPACING * (keys[2] + 0.5) / split[0][:, :, None, None]
     v = line_v[:, None, None, None] + SPACING * (keys[3] + 0.5) / split[1][:, :, None, None]
@@ -156,7 +158,9 @@ def survey(
         uniform(salt + 9, r, c) < 0.5,
         kind,
         (patchy(10, 160.0) * len(materials.CROPS)).astype(np.uint8),
-        ((patchy(11, 240.0) + here.custom) * len(materials.ROOFS) % len(materials.ROOFS)).astype(np.uint8),
+        ((patchy(11, 240.0) + here.custom) * len(materials.ROOFS) % len(materials.ROOFS)).astype(
+            np.uint8
+        ),
         2 * patchy(12, 170.0) - 1 + 0.2 * (here.aridity - 0.5),
         2 * patchy(13, 200.0) - 1 + 0.4 * (here.aridity - 0.5),
         _heights(kind, patchy(14, 200.0)),

@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from gair_jax.input.synthetic import materials
-from gair_jax.input.synthetic.materials import CODE, CROP, RGB, ROOF
+from gair_jax.input.synthetic.materials import CODE, RGB, ROOF
 from gair_jax.input.synthetic.noise import uniform
 from gair_jax.input.synthetic.world import NO_CROP, Cover, Land
 
@@ -115,7 +115,9 @@ def _shot(poses: list[Pose], cameras: list[Camera], size: tuple[int, int]) -> _S
     focal = columns / 2 / np.tan(np.radians(per_camera('field') / 2))
     side = (np.arange(columns) + 0.5 - columns / 2) / focal
     rise = (per_camera('horizon') * rows - np.arange(rows) - 0.5) / focal
-    level = (per_camera(name).astype(np.float32)[:, None] for name in ('height', 'haze', 'overcast'))
+    level = (
+        per_camera(name).astype(np.float32)[:, None] for name in ('height', 'haze', 'overcast')
+    )
     angle = np.radians(heading)
     return _Shot(e, n, np.sin(angle), np.cos(angle), *level, side, rise.astype(np.float32))
 
@@ -126,7 +128,9 @@ def _ground_colour(land: Land, shot: _Shot, ground: np.ndarray, depth: np.ndarra
     e, n = shot.at(p, depth.astype(np.float64), shot.side[p, column])
     cover = land.cover(e, n)
     burnt = land.burnt(e, n, materials.SUMMER)
-    code = np.where(burnt & (_BURNS[cover.code] | (cover.crop != NO_CROP)), CODE['burnt'], cover.code)
+    code = np.where(
+        burnt & (_BURNS[cover.code] | (cover.crop != NO_CROP)), CODE['burnt'], cover.code
+    )
     seen = materials.REFLECTANCE[materials.SUMMER][code][..., list(RGB)]
     seen = materials.tinted(seen, cover.light, cover.warm, RGB)
     grain = uniform(7, np.floor(e * 2), np.floor(n * 2)) - np.float32(0.5)
@@ -196,9 +200,7 @@ def look(
     return [Scene(*planes) for planes in zip(kind, colour, strict=True)]
 
 
-def _with_air(
-    colour: np.ndarray, sky: np.ndarray, depth: np.ndarray, shot: _Shot
-) -> np.ndarray:
+def _with_air(colour: np.ndarray, sky: np.ndarray, depth: np.ndarray, shot: _Shot) -> np.ndarray:
     """Adds sky and haze: f32 [p, h, w, 3]."""
     zenith = _BLUE + shot.overcast[..., None] * (_GREY - _BLUE)
     lift = np.clip(shot.rise * 1.2, 0, 1)[:, :, None, None]
@@ -211,7 +213,9 @@ def develop(scene: Scene, camera: Camera, rng: np.random.Generator) -> bytes:
     """The photo of a scene as JPEG: exposure, white balance, weather, grain, compression."""
     grey = scene.colour.mean(-1, keepdims=True)
     dull = 0.25 * camera.overcast
-    light = (scene.colour * (1 - dull) + grey * dull) * camera.exposure * (1 - 0.15 * camera.overcast)
+    light = (
+        (scene.colour * (1 - dull) + grey * dull) * camera.exposure * (1 - 0.15 * camera.overcast)
+    )
     light = light * np.array(camera.balance, np.float32)
     light = light + 0.006 * rng.standard_normal(light.shape, np.float32)
     pixels = 255 * np.clip(light, 0, 1) ** np.float32(1 / 2.2)

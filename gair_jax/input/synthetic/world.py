@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gair_jax.input.synthetic import globe, materials, parcels
-from gair_jax.input.synthetic.materials import CODE, CROP, COURT, ROOF
+from gair_jax.input.synthetic.materials import CODE, COURT, CROP, ROOF
 from gair_jax.input.synthetic.noise import hash32, value_noise
 from gair_jax.input.synthetic.parcels import KIND, KINDS, MOST, SPACING, Survey
 
@@ -141,7 +141,10 @@ class Land:
         lattice = hash32(self.seed + 130, rows[:, None], np.arange(low_i, low_i + columns))
         at = ((j - low_j) * columns + (i - low_i)).astype(np.int32)
         drawn = lattice.ravel()[at]
-        byte = [((drawn >> np.uint32(8 * k)) & np.uint32(255)).astype(np.float32) / 255 for k in (0, 1, 2, 3)]
+        byte = [
+            ((drawn >> np.uint32(8 * k)) & np.uint32(255)).astype(np.float32) / 255
+            for k in (0, 1, 2, 3)
+        ]
         free = np.where(kind == KIND['orchard'], np.float32(0), np.float32(2.4))
         x = (u - i * _TREE_CELL).astype(np.float32) - 4 - free * (byte[0] - 0.5)
         y = (v - j * _TREE_CELL).astype(np.float32) - 4 - free * (byte[1] - 0.5)
@@ -176,10 +179,16 @@ class Land:
         code = np.where(crop != NO_CROP, CROP + crop, code)
         code = np.where(kind == KIND['court'], COURT + palette % materials.COURT_COUNT, code)
         code = np.where(river > 0, np.where(river > 1, CODE['water'], CODE['sand']), code)
-        code = np.where(road & (g.asphalt | (river <= 1)), np.where(g.asphalt, CODE['asphalt'], CODE['gravel']), code)
+        code = np.where(
+            road & (g.asphalt | (river <= 1)),
+            np.where(g.asphalt, CODE['asphalt'], CODE['gravel']),
+            code,
+        )
         code = np.where(road & g.asphalt & (g.middle < 0.25), CODE['marking'], code)
         code = np.where(built, ROOF + palette, code)
-        code = np.where(tree > 0, np.where(kind == KIND['conifer'], CODE['needles'], CODE['crown']), code)
+        code = np.where(
+            tree > 0, np.where(kind == KIND['conifer'], CODE['needles'], CODE['crown']), code
+        )
         code = np.where(hedge, CODE['crown'], code).astype(np.uint8)
         height = np.where(built, s.height.ravel()[g.parcel], tree)
         height = np.where(hedge, np.float32(1.8), height).astype(np.float32)
