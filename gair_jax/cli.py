@@ -122,7 +122,7 @@ def run_train(arguments: argparse.Namespace, overrides: list[str]) -> int:
 
 def run_first_look(arguments: argparse.Namespace, rest: list[str]) -> int:
     """`gair first-look`."""
-    from gair_jax.transfer import first_look
+    from gair_jax.report import first_look
 
     first_look.run(
         pathlib.Path(arguments.checkpoint),

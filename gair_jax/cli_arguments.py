@@ -103,9 +103,9 @@ def _add_photos(sets: Any) -> None:
         help='your own photos and tiles, from a table',
         description='Imports a CSV or Parquet table with GeoTIFF tiles and JPEG or PNG photos.\n'
         f'Columns known: {PHOTO_COLUMNS}.\n'
-        'A column of a known name needs no mention in --columns. Several dates of one place stand in '
-        'one tile\ncell with ; between, their dates likewise in tile_date. Splits are drawn by tile; '
-        'fewer than 10 tiles\nall go to train. Without lon and lat the position is that of the EXIF.\n'
+        'A column of a known name needs no mention in --columns. Several dates of one place stand\n'
+        'in one tile cell with ; between, their dates likewise in tile_date. Splits are drawn by\n'
+        'tile; fewer than 10 all go to train. Without lon and lat the EXIF position is taken.\n'
         'Rows that cannot be used are listed with the reason in a report beside the data set.\n'
         'A build that was stopped goes on where it was.',
         epilog='example:\n  gair data build photos --table places.csv --root files '

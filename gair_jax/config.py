@@ -43,7 +43,7 @@ def section_of(field: dataclasses.Field) -> type | None:
 
 
 def check_types(config: Any, prefix: str = '') -> None:
-    """Refuses tuples whose elements are not of the annotated type (single values are cast before)."""
+    """Refuses tuples with elements of another type than annotated; single values were cast."""
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
         if section_of(field):
@@ -166,7 +166,7 @@ class EncoderConfig:
 
 @dataclasses.dataclass(kw_only=True)
 class LocationConfig:
-    """Random Fourier features of the Equal Earth projection at several scales (paper 3.3, GeoCLIP)."""
+    """Random Fourier features of Equal Earth at several scales (paper 3.3, GeoCLIP)."""
 
     enabled: bool = setting(True, 'model', 'off: no location encoder, so no SECL (w/o Loc)')
     sigma: tuple[float, ...] = setting(
@@ -199,7 +199,7 @@ class NiliConfig:
 
 @dataclasses.dataclass(kw_only=True)
 class MaeConfig:
-    """Masked autoencoding (paper's MAE ablation; He et al. 2022); used when loss.objective is mae."""
+    """Masked autoencoding (He et al. 2022, paper 5.5); used when loss.objective is mae."""
 
     mask_ratio: float = setting(0.75, 'model', 'share of RS patches that is masked, 0..1')
     norm_pixels: bool = setting(True, 'model', 'targets normalised within each patch')

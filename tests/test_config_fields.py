@@ -1,4 +1,4 @@
-"""Every setting acts where its class says: `affects` is held to the lowered step and first batch."""
+"""Every setting acts where its class says: on the lowered step, the start or the first batch."""
 
 import dataclasses
 import functools

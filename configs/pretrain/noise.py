@@ -1,6 +1,6 @@
 """Noise study (paper section 5.4): positions drawn around the true ones, von Mises-Fisher.
 
-  --config.input.noise.kappa=300 (or 100, 1; 0 is none), --config.input.noise.target=both to move xy too.
+--config.input.noise.kappa=300 (100, 1; 0 is none); --config.input.noise.target=both moves xy too.
 Two more epochs from the 100-epoch checkpoint: --config.init.all=...
 
   gair train --config=configs/pretrain/noise.py --workdir=runs/noise

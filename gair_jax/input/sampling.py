@@ -30,7 +30,7 @@ def shuffled(seed: int, position: int, examples: int) -> int:
     return int(_permutation(seed, epoch, examples)[index])
 
 
-def balanced(seed: int, position: int, groups: Sequence[Int[np.ndarray, '_']]) -> int:
+def balanced(seed: int, position: int, groups: Sequence[Int[np.ndarray, ' _']]) -> int:
     """The record at a position when a group is drawn first, each alike, then one of its members.
 
     Args:

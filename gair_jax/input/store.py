@@ -130,7 +130,7 @@ class Records(Generic[Record]):
                 f'read: {error}.'
             ) from error
 
-    def members(self) -> dict[str, Int[np.ndarray, '_']]:
+    def members(self) -> dict[str, Int[np.ndarray, ' _']]:
         """Indices of the photos of each group.
 
         Finding them reads every record once; what was found is kept beside the records, if that

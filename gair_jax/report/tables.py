@@ -12,7 +12,8 @@ Row = tuple[str, ...]
 
 _PROBES = (
     'A linear map from a frozen encoder to the label of the task, on tiles never trained on: '
-    'trained, beside the same encoder with random parameters and a guess that ignores its input.'
+    'trained (with its 95 % interval), beside the same encoder with random parameters and a guess '
+    'that ignores its input. Outcome: trained against random.'
 )
 _ENCODERS = {'rs': 'tile', 'sv': 'photo', 'location': 'place'}
 
@@ -65,7 +66,7 @@ def print_table(summary: Mapping[str, Any], console: Console | None = None) -> N
         columns = ('figure', 'value', 'to compare', 'what it means')
         console.print(_table(f'First look ({made_up})', columns, rows))
     if summary.get('probes'):
-        columns = ('task', 'seen', 'metric', 'trained', '95 %', 'random', 'guess', 'outcome')
+        columns = ('task', 'seen', 'metric', 'trained', 'random', 'guess', 'outcome')
         console.print(_table(f'Linear probes ({made_up})', columns, _probe_rows(summary)))
         console.print(_PROBES, markup=False)
     for note in summary.get('notes', ()):
@@ -145,12 +146,20 @@ def _probe_rows(summary: Mapping[str, Any]) -> list[Row]:
     for task, entry in summary['probes'].items():
         low, high = entry['trained_interval']
         gain_low, gain_high = entry['gain_interval']
-        verdict = 'about as good'
+        verdict = 'as good'
         if gain_low > 0:
-            verdict = 'training helps'
+            verdict = 'better'
         elif gain_high < 0:
-            verdict = 'training hurts'
-        scores = (f'{entry["trained"]:.2f}', f'{low:.2f} to {high:.2f}')
-        others = (f'{entry["random_init"]:.2f}', f'{entry["floor"]:.2f}')
-        rows.append((task, _ENCODERS[entry['encoder']], entry['metric'], *scores, *others, verdict))
+            verdict = 'worse'
+        scores = (f'{entry["trained"]:.2f} ({low:.2f}, {high:.2f})', f'{entry["random_init"]:.2f}')
+        rows.append(
+            (
+                task,
+                _ENCODERS[entry['encoder']],
+                entry['metric'],
+                *scores,
+                f'{entry["floor"]:.2f}',
+                verdict,
+            )
+        )
     return rows

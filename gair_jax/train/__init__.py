@@ -1,0 +1,1 @@
+"""Training: state, step, optimiser, memory bank, checkpoints and the loop."""

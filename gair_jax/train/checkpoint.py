@@ -160,7 +160,7 @@ def _rest(state: TrainState) -> dict[str, Any]:
 
 
 def _items(state: TrainState) -> dict[str, Any]:
-    """What is written; Orbax cannot hold arrays without elements (a bank of size 0), so not those."""
+    """What is written: no arrays without elements (a bank of size 0), which Orbax refuses."""
     items = {'params': state.params, 'rest': _rest(state)}
     return jax.tree.map(lambda leaf: leaf if leaf.size else None, items)
 

@@ -159,8 +159,8 @@ class _Run:
             teacher = self.objective.init_teacher(params)
             state = dataclasses.replace(state, params=params, teacher=teacher)
         say(
-            f'{parameter_count(state.params) / 1e6:.1f} M parameters, {self.data.examples} examples, '
-            f'{self.steps} steps of {self.config.batch}.'
+            f'{parameter_count(state.params) / 1e6:.1f} M parameters, '
+            f'{self.data.examples} examples, {self.steps} steps of {self.config.batch}.'
         )
         return state
 

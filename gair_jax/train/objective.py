@@ -28,8 +28,9 @@ class Aux(NamedTuple):
 
 
 class Objective(NamedTuple):
-    """Pure functions: init(key), init_bank(key), init_teacher(params) and
-    loss(params, batch, *, bank, teacher, key, train=True) -> (value, Aux).
+    """Pure functions that a step is made of.
+
+    `loss` takes (params, batch, *, bank, teacher, key, train=True) and gives (value, Aux).
     """
 
     init: Callable[[Array], Params]

@@ -1,4 +1,4 @@
-"""AdamW with linear warm-up and cosine decay (paper section 4; He et al. 2022 for the batch rule)."""
+"""AdamW with linear warm-up and cosine decay (paper section 4)."""
 
 import jax
 import optax

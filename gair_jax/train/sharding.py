@@ -26,7 +26,7 @@ def check_batch(mesh: Mesh, batch: int) -> None:
     """Refuses a global batch that the mesh cannot split evenly."""
     if batch % mesh.size:
         raise InputError(
-            f'batch: expected a multiple of the {mesh.size} devices it is split over, found {batch}.'
+            f'batch: expected a multiple of the {mesh.size} devices that share it, found {batch}.'
         )
 
 

@@ -25,9 +25,7 @@ def remarks(config: Config) -> list[str]:
     """Sentences that a run says at its start about where it departs from the paper."""
     said = []
     if sources(config).get('rs') == 'drawn' and config.model.rs.size == 'B':
-        said.append(
-            'The RS encoder is drawn anew; the paper starts from CROMA (init.rs names a checkpoint).'
-        )
+        said.append('The RS encoder is drawn anew; the paper starts from CROMA (see init.rs).')
     opt = config.optimizer
     if opt.name == 'adamw' and opt.rate_batch and opt.rate <= 1.5e-6:
         said.append(

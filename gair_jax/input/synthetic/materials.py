@@ -80,8 +80,8 @@ WALL_RGB = np.array(_WALLS, np.float32) / 1e4
 GREEN_CODES = np.array(
     [CODE[n] for n in ('lawn', 'meadow', 'floor', 'crown', 'needles')] + list(range(CROP, ROOF))
 )
-_TINT_WARM = np.array([-0.22, 0.0, 0.22, 0.2, 0.1, 0.08, 0.06, 0.05, 0.02, 0.0], np.float32)
-_TINT_LIGHT = 0.38
+_TINT_WARM = np.array([-0.36, 0.0, 0.36, 0.3, 0.15, 0.08, 0.06, 0.05, 0.02, 0.0], np.float32)
+_TINT_LIGHT = 0.5
 
 
 def _table() -> np.ndarray:
