@@ -12,8 +12,8 @@ Row = tuple[str, ...]
 
 _PROBES = (
     'A linear map from a frozen encoder to the label of the task, on tiles never trained on: '
-    'trained (with its 95 % interval), beside the same encoder with random parameters and a guess '
-    'that ignores its input. Outcome: trained against random.'
+    'trained (with half its 95 % interval), beside the same encoder with random parameters and '
+    'a guess that ignores its input. Outcome: trained against random.'
 )
 _ENCODERS = {'rs': 'tile', 'sv': 'photo', 'location': 'place'}
 
@@ -151,15 +151,11 @@ def _probe_rows(summary: Mapping[str, Any]) -> list[Row]:
             verdict = 'better'
         elif gain_high < 0:
             verdict = 'worse'
-        scores = (f'{entry["trained"]:.2f} ({low:.2f}, {high:.2f})', f'{entry["random_init"]:.2f}')
         rows.append(
             (
-                task,
-                _ENCODERS[entry['encoder']],
-                entry['metric'],
-                *scores,
-                f'{entry["floor"]:.2f}',
-                verdict,
+                task, _ENCODERS[entry['encoder']], entry['metric'],
+                f'{entry["trained"]:.2f} ± {(high - low) / 2:.2f}',
+                f'{entry["random_init"]:.2f}', f'{entry["floor"]:.2f}', verdict,
             )
-        )
+        )  # fmt: skip
     return rows

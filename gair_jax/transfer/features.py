@@ -95,7 +95,7 @@ def over_examples(pipeline: Pipeline, indices: np.ndarray, encode: Encode) -> di
     Returns:
         Named arrays [n, ...].
     """
-    return in_batches(len(indices), lambda at: encode(pipeline.examples_at(indices[at])))
+    return in_batches(len(indices), lambda at: encode(pipeline.examples_at(indices[at].tolist())))
 
 
 def over_arrays(arrays: Mapping[str, np.ndarray], encode: Encode) -> dict[str, np.ndarray]:

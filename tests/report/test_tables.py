@@ -71,7 +71,7 @@ def test_the_table_says_figures_and_what_they_mean():
         '25.0%',
         '55 m',
         'centre 120 m',
-        '0.60 (0.50, 0.70)',
+        '0.60 ± 0.10',
         'random parameters',
     ):
         assert part in text, part

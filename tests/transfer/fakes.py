@@ -54,6 +54,7 @@ class Pixels:
         self.xy, self.tile = xy, tile
 
     def examples_at(self, indices):
+        assert isinstance(indices, list)  # as `Pipeline` declares
         xy, tile = self.xy[indices], self.tile[indices]
         sv = np.zeros((len(indices), 4, 4, 3), np.float32)
         sv[..., :2], sv[..., 2] = xy[:, None, None], tile[:, None, None]

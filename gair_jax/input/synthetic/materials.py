@@ -80,8 +80,16 @@ WALL_RGB = np.array(_WALLS, np.float32) / 1e4
 GREEN_CODES = np.array(
     [CODE[n] for n in ('lawn', 'meadow', 'floor', 'crown', 'needles')] + list(range(CROP, ROOF))
 )
-_TINT_WARM = np.array([-0.36, 0.0, 0.36, 0.3, 0.15, 0.08, 0.06, 0.05, 0.02, 0.0], np.float32)
-_TINT_LIGHT = 0.5
+# What a tint of (light, warm, tone) = 1 adds to the reflectance of each band, as a share of it.
+_TINT = np.array(
+    [
+        (0.45, 0.45, 0.45, 0.45, 0.40, 0.40, 0.40, 0.40, 0.40, 0.40),
+        (-0.36, 0.00, 0.36, 0.30, 0.15, 0.10, 0.08, 0.06, 0.04, 0.00),
+        (-0.14, 0.26, -0.14, 0.00, 0.10, 0.10, 0.10, 0.10, -0.10, -0.15),
+    ],
+    np.float32,
+)
+TINTS = len(_TINT)
 
 
 def _table() -> np.ndarray:
@@ -101,7 +109,6 @@ def _table() -> np.ndarray:
 REFLECTANCE = _table()
 
 
-def tinted(reflectance: np.ndarray, light: np.ndarray, warm: np.ndarray, bands: tuple[int, ...]):
-    """Reflectance [..., len(bands)] under a tint: `light` and `warm`, each [...] in [-1, 1]."""
-    warmth = 1 + warm[..., None] * _TINT_WARM[list(bands)]
-    return reflectance * warmth * (1 + _TINT_LIGHT * light)[..., None]
+def tinted(reflectance: np.ndarray, tint: np.ndarray, bands: tuple[int, ...]) -> np.ndarray:
+    """Reflectance [..., len(bands)] under a tint [..., TINTS], each component about [-1, 1]."""
+    return reflectance * np.maximum(1 + tint @ _TINT[:, list(bands)], np.float32(0.1))

@@ -17,7 +17,9 @@ from gair_jax.input.synthetic.noise import uniform, value_noise
 SPACING = 190.0  # mean distance between parallel roads, metres
 MOST = 4  # parcels along one side of a block, at most
 _LINE_JITTER = 0.3
-_DISTRICT = 230.0  # lattice width of the fields that compete for a district, metres
+_TINT_PATCH = 120.0
+_OWN = 0.15
+_DISTRICT = 150.0  # lattice width of the fields that compete for a district, metres
 _BENDS = ((260.0, 1800.0), (22.0, 240.0))  # amplitude and lattice width of the warp, metres
 _REACH = 2 * sum(amplitude for amplitude, _ in _BENDS)
 
@@ -82,8 +84,7 @@ class Survey:
     kind: np.ndarray  # u8 [r, c, 4, 4]
     crop: np.ndarray  # u8 [r, c, 4, 4]
     palette: np.ndarray  # u8 [r, c, 4, 4]
-    light: np.ndarray  # f32 [r, c, 4, 4]
-    warm: np.ndarray  # f32 [r, c, 4, 4]
+    tint: np.ndarray  # f32 [r, c, 4, 4, 3]
     height: np.ndarray  # f32 [r, c, 4, 4] of a building that may stand there
 
 
@@ -115,7 +116,7 @@ def _districts(
 def _patchy(seed: int, u: np.ndarray, v: np.ndarray, scale: float, own: np.ndarray) -> np.ndarray:
     """0..1: what neighbours share (patches of `scale` metres) with a quarter of `own` chance."""
     shared = np.clip((value_noise(seed, u, v, scale) - 0.5) * 1.7 + 0.5, 0, 0.999)
-    return (0.75 * shared + 0.25 * own).astype(np.float32)
+    return ((1 - _OWN) * shared + _OWN * own).astype(np.float32)
 
 
 def survey(
@@ -158,12 +159,11 @@ def survey(
         uniform(salt + 9, r, c) < 0.5,
         kind,
         (patchy(10, 160.0) * len(materials.CROPS)).astype(np.uint8),
-        ((patchy(11, 240.0) + here.custom) * len(materials.ROOFS) % len(materials.ROOFS)).astype(
+        ((patchy(11, 160.0) + here.custom) * len(materials.ROOFS) % len(materials.ROOFS)).astype(
             np.uint8
         ),
-        2 * patchy(12, 170.0) - 1 + 0.2 * (here.aridity - 0.5),
-        2 * patchy(13, 200.0) - 1 + 0.4 * (here.aridity - 0.5),
-        _heights(kind, patchy(14, 200.0)),
+        np.stack([2 * patchy(k, _TINT_PATCH) - 1 for k in (12, 13, 15)], -1),
+        _heights(kind, patchy(14, 150.0)),
     )
 
 

@@ -69,7 +69,7 @@ def _reflectance(cover: Cover, burnt: np.ndarray, season: int) -> np.ndarray:
     bands = tuple(range(len(materials.BANDS)))
     for k in range(len(code)):
         seen = materials.REFLECTANCE[season][code[k]]
-        total += materials.tinted(seen, cover.light[k], cover.warm[k], bands)
+        total += materials.tinted(seen, cover.tint[k], bands)
     return total / len(code)
 
 

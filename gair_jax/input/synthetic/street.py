@@ -48,9 +48,9 @@ def draw_camera(rng: np.random.Generator) -> Camera:
         height=rng.uniform(2.8, 4.5),
         field=rng.uniform(95, 115),
         horizon=rng.uniform(0.33, 0.43),
-        exposure=float(np.exp(rng.normal(0, 0.15))),
-        balance=tuple(np.exp(rng.normal(0, 0.05, 3))),
-        haze=rng.uniform(0.05, 0.5),
+        exposure=float(np.exp(rng.normal(0, 0.12))),
+        balance=tuple(np.exp(rng.normal(0, 0.03, 3))),
+        haze=rng.uniform(0.05, 0.3),
         overcast=rng.uniform(0, 1),
         quality=int(rng.integers(72, 93)),
     )
@@ -132,7 +132,7 @@ def _ground_colour(land: Land, shot: _Shot, ground: np.ndarray, depth: np.ndarra
         burnt & (_BURNS[cover.code] | (cover.crop != NO_CROP)), CODE['burnt'], cover.code
     )
     seen = materials.REFLECTANCE[materials.SUMMER][code][..., list(RGB)]
-    seen = materials.tinted(seen, cover.light, cover.warm, RGB)
+    seen = materials.tinted(seen, cover.tint, RGB)
     grain = uniform(7, np.floor(e * 2), np.floor(n * 2)) - np.float32(0.5)
     rows = np.cos((2 * np.pi / _ROW_WIDTH) * cover.v).astype(np.float32) * (cover.crop != NO_CROP)
     near = np.clip(1.2 - depth / 18, 0, 1)
@@ -142,15 +142,15 @@ def _ground_colour(land: Land, shot: _Shot, ground: np.ndarray, depth: np.ndarra
 def _upright_colour(cover: Cover, e: np.ndarray, n: np.ndarray, up: np.ndarray) -> np.ndarray:
     """Colour of walls and plants at height `up` metres: f32 [..., 3]."""
     wall = materials.WALL_RGB[cover.palette]
-    wall = materials.tinted(wall, cover.light * 0.8, cover.warm * 0.8, RGB)
+    wall = materials.tinted(wall, cover.tint, RGB)
     window = (np.mod(up, 3.2) > 1.3) & (np.mod(up, 3.2) < 2.5) & (np.mod(e + n, 3.6) < 1.5)
     wall = np.where(window[..., None], wall * 0.35 + 0.02, wall)
     # The roof shows as a rim, so that both colours of a building are seen.
     rim = up > cover.height - 0.22 * np.minimum(cover.height, 8)
     roof = materials.REFLECTANCE[materials.SUMMER][ROOF + cover.palette][..., list(RGB)]
-    wall = np.where(rim[..., None], materials.tinted(roof, cover.light, cover.warm, RGB), wall)
+    wall = np.where(rim[..., None], materials.tinted(roof, cover.tint, RGB), wall)
     leaf = materials.REFLECTANCE[materials.SUMMER][cover.code][..., list(RGB)]
-    leaf = materials.tinted(leaf, cover.light, cover.warm, RGB)
+    leaf = materials.tinted(leaf, cover.tint, RGB)
     mottle = uniform(8, np.floor(e), np.floor(n), np.floor(up * 1.5)) - np.float32(0.5)
     leaf = leaf * (0.75 + 0.6 * mottle + 0.35 * up / np.maximum(cover.height, 1))[..., None]
     return np.where(cover.built[..., None], wall, leaf)

@@ -44,8 +44,7 @@ class Cover(NamedTuple):
     """What is at some positions, arrays of one shape."""
 
     code: np.ndarray  # u8, surface seen from above (materials)
-    light: np.ndarray  # f32, tint of the parcel
-    warm: np.ndarray  # f32, tint of the parcel
+    tint: np.ndarray  # f32 [..., 3], of the parcel
     height: np.ndarray  # f32, metres above the ground; 0 where the ground is seen
     built: np.ndarray  # bool, a building stands here
     palette: np.ndarray  # u8, which roof and wall
@@ -192,9 +191,8 @@ class Land:
         code = np.where(hedge, CODE['crown'], code).astype(np.uint8)
         height = np.where(built, s.height.ravel()[g.parcel], tree)
         height = np.where(hedge, np.float32(1.8), height).astype(np.float32)
-        plain = np.where(road | (river > 0), np.float32(0.5), np.float32(1))
-        light, warm = plain * s.light.ravel()[g.parcel], plain * s.warm.ravel()[g.parcel]
-        return Cover(code, light, warm, height, built, palette, kind, crop, edge, g.v)
+        tint = s.tint.reshape(-1, materials.TINTS)[g.parcel]
+        return Cover(code, tint, height, built, palette, kind, crop, edge, g.v)
 
     def street(self, e: np.ndarray, n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Azimuth of the nearest road (degrees, 0..180) and metres outside its edge, at (e, n)."""
