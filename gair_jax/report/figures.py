@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from gair_jax.report.tables import series
+from gair_jax.report.tables import series, with_candidates
 
 TRUE, FOUND = '#ffffff', '#ff2d55'
 
@@ -53,7 +53,8 @@ def stretch(rgb: np.ndarray) -> np.ndarray:
 
 
 def loss_curve(records: Sequence[Mapping[str, float]], path: pathlib.Path, title: str) -> None:
-    """Training losses as lines, validation losses as dots, over steps."""
+    """Losses over steps: of training as lines, of validation as dots (`tables.with_candidates`)."""
+    records = with_candidates(records)
     figure = _figure(7, 4)
     axes = figure.subplots()
     for name, colour in (('loss', 'black'), ('incl', 'tab:blue'), ('secl', 'tab:orange')):

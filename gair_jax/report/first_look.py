@@ -36,11 +36,16 @@ def run(
         effort: how much is read; None is the default.
 
     Returns:
-        What summary.json holds.
+        What summary.json holds; where it already holds this checkpoint's, that is printed again.
 
     Raises:
         InputError: the checkpoint or its data set cannot be used.
     """
+    looked_at = {'checkpoint': checkpoint.identity(workdir), 'seed': seed, 'data_dir': data_dir}
+    if (found := _earlier(out / 'summary.json')).get('looked_at') == looked_at:
+        print(f'Nothing has changed since {out / "summary.json"} was written:')
+        tables.print_table(found)
+        return found
     config, params, _ = checkpoint.load(workdir)
     config.data.dir = data_dir or config.data.dir
     summary, evidence = first_look(config, params, seed=seed, effort=effort)
@@ -53,6 +58,8 @@ def run(
         summary = {**tables.training_summary(metrics), **summary}
         title = f'Losses of {workdir.name}, {origin}'
         figures.loss_curve(tables.read_metrics(metrics), out / 'loss.png', title)
+    seconds = summary.get('training_seconds', 0.0) + summary['first_look_seconds']
+    summary = {'seconds': round(seconds, 1), **summary, 'looked_at': looked_at}
     write_json(summary, out / 'summary.json')
     tables.print_table(summary)
     return summary
@@ -79,6 +86,11 @@ def draw(evidence: Evidence, out: pathlib.Path, origin: str) -> None:
         figures.heat_maps(cases, out / 'heat_maps.png', title)
     title = f'Photo to map, best to worst of {count}, {origin}'
     figures.retrieval_panel(_answers(evidence), out / 'retrieval.png', title, candidates=count)
+
+
+def _earlier(path: pathlib.Path) -> dict[str, Any]:
+    """The summary that lies there; {} without one."""
+    return json.loads(path.read_text(encoding='utf-8')) if path.exists() else {}
 
 
 def _plain(value: Any) -> Any:

@@ -10,7 +10,9 @@ from rich.table import Table
 
 Row = tuple[str, ...]
 
-_PROBES = (
+_FIGURES = ('figure', 'value', 'to compare', 'what it means')
+_PROBES = ('task', 'seen', 'metric', 'trained', 'random', 'guess', 'outcome')
+_EXPLAINED = (
     'A linear map from a frozen encoder to the label of the task, on tiles never trained on: '
     'trained (with half its 95 % interval), beside the same encoder with random parameters and '
     'a guess that ignores its input. Outcome: trained against random.'
@@ -37,24 +39,37 @@ def series(records: Sequence[Mapping[str, float]], name: str) -> tuple[list[floa
     return [r['step'] for r in having], [r[name] for r in having]
 
 
+def with_candidates(records: Sequence[Mapping[str, float]]) -> list[Mapping[str, float]]:
+    """Without the records of an empty memory bank, whose SECL compares with nothing and is zero.
+
+    A run whose SECL is always zero (no location encoder) keeps all of them.
+    """
+    if not any(record.get('secl', 0.0) > 0 for record in records):
+        return list(records)
+    return [record for record in records if record.get('secl') != 0]
+
+
 def training_summary(path: pathlib.Path) -> dict[str, float]:
     """What a run's metrics.jsonl says of its course.
 
     Returns:
         steps, and the first and last logged value of incl, secl, loss and val_loss, as far as
-        they were logged (incl_first, incl_last, ...); triples_per_second, the median.
+        they were logged (incl_first, incl_last, ...), the first of secl and loss once the memory
+        bank holds something; triples_per_second, the median.
     """
     records = read_metrics(path)
     found: dict[str, float] = {}
     for name in ('incl', 'secl', 'loss', 'val_loss'):
-        _, values = series(records, name)
+        used = with_candidates(records) if name in ('secl', 'loss') else records
+        _, values = series(used, name)
         if values:
             found[f'{name}_first'], found[f'{name}_last'] = values[0], values[-1]
     rates = sorted(series(records, 'triples_per_second')[1])
     if rates:
         found['triples_per_second'] = rates[len(rates) // 2]
     steps = max((int(record['step']) for record in records), default=0)
-    return {'steps': steps, **found}
+    seconds = max((record.get('seconds', 0.0) for record in records), default=0.0)
+    return {'steps': steps, 'training_seconds': seconds, **found}
 
 
 def print_table(summary: Mapping[str, Any], console: Console | None = None) -> None:
@@ -63,12 +78,10 @@ def print_table(summary: Mapping[str, Any], console: Console | None = None) -> N
     made_up = 'synthetic data' if summary.get('synthetic') else 'real data'
     rows = _training_rows(summary) + _retrieval_rows(summary) + _place_rows(summary)
     if rows:
-        columns = ('figure', 'value', 'to compare', 'what it means')
-        console.print(_table(f'First look ({made_up})', columns, rows))
+        console.print(_table(f'First look ({made_up})', _FIGURES, rows))
     if summary.get('probes'):
-        columns = ('task', 'seen', 'metric', 'trained', 'random', 'guess', 'outcome')
-        console.print(_table(f'Linear probes ({made_up})', columns, _probe_rows(summary)))
-        console.print(_PROBES, markup=False)
+        console.print(_table(f'Linear probes ({made_up})', _PROBES, _probe_rows(summary)))
+        console.print(_EXPLAINED, markup=False)
     for note in summary.get('notes', ()):
         console.print(f'Note: {note}', markup=False)
 
@@ -83,7 +96,7 @@ def _table(title: str, columns: Sequence[str], rows: Sequence[Row]) -> Table:
 
 
 def _training_rows(summary: Mapping[str, Any]) -> list[Row]:
-    rows = []
+    rows: list[Row] = []
     texts = {
         'incl': 'contrast of tile and photo: lower, the pairs are told apart better',
         'secl': 'contrast of place with tile and photo: lower, places are told apart better',
@@ -99,7 +112,7 @@ def _retrieval_rows(summary: Mapping[str, Any]) -> list[Row]:
     if 'retrieval_at_1' not in summary:
         return []
     count = summary['n_candidates']
-    rows = [
+    rows: list[Row] = [
         _share(summary, 'retrieval_at_1', 'chance', f'photos whose own point is first of {count}'),
         _share(summary, 'retrieval_at_5', 'chance_at_5', 'photos with it in the first 5'),
         (
@@ -142,7 +155,7 @@ def _place_rows(summary: Mapping[str, Any]) -> list[Row]:
 
 
 def _probe_rows(summary: Mapping[str, Any]) -> list[Row]:
-    rows = []
+    rows: list[Row] = []
     for task, entry in summary['probes'].items():
         low, high = entry['trained_interval']
         gain_low, gain_high = entry['gain_interval']

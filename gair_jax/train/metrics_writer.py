@@ -20,13 +20,16 @@ class MetricsWriter:
     def __init__(self, workdir: pathlib.Path, *, after_step: int, tensorboard: bool) -> None:
         """Drops the lines past `after_step`, which a killed run wrote before it could save."""
         path = workdir / 'metrics.jsonl'
-        _truncate(path, after_step)
+        kept = _truncate(path, after_step)
+        self._seconds_before = kept[-1].get('seconds', 0.0) if kept else 0.0
+        self._begun = time.monotonic()
         self._file = path.open('a', encoding='utf-8')
         self._events = _event_writer(workdir, after_step) if tensorboard else None
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
-        """One record: `step` (steps taken so far) and named figures."""
-        self._file.write(json.dumps({'step': step, **values}) + '\n')
+        """One record: `step` (steps taken so far), `seconds` of the run so far, named figures."""
+        seconds = round(self._seconds_before + time.monotonic() - self._begun, 2)
+        self._file.write(json.dumps({'step': step, 'seconds': seconds, **values}) + '\n')
         self._file.flush()
         if self._events:
             for name, value in values.items():
@@ -39,19 +42,20 @@ class MetricsWriter:
             self._events.close()
 
 
-def _truncate(path: pathlib.Path, after_step: int) -> None:
-    if not path.exists():
-        return
-    kept = []
-    for line in path.read_text(encoding='utf-8').splitlines():
+def _truncate(path: pathlib.Path, after_step: int) -> list[dict[str, float]]:
+    """Keeps the records up to a step, and returns them."""
+    kept: list[dict[str, float]] = []
+    for line in path.read_text(encoding='utf-8').splitlines() if path.exists() else ():
         try:
-            if json.loads(line)['step'] <= after_step:
-                kept.append(line + '\n')
-        except (json.JSONDecodeError, KeyError):
+            record = json.loads(line)
+        except json.JSONDecodeError:
             break  # the line that was being written when the run died
+        if record['step'] <= after_step:
+            kept.append(record)
     part = path.with_suffix('.part')
-    part.write_text(''.join(kept), encoding='utf-8')
+    part.write_text(''.join(json.dumps(record) + '\n' for record in kept), encoding='utf-8')
     os.replace(part, path)
+    return kept
 
 
 def _event_writer(workdir: pathlib.Path, after_step: int):  # noqa: ANN202 (tensorboardX is lazy)

@@ -24,6 +24,6 @@ def test_points_do_not_see_each_other():
 
 
 def test_a_point_stands_half_a_patch_from_the_patch_it_lies_on():
-    # The point in the middle of patch (row 2, column 1) of 3 x 4 is 1.5 and 2.5 patches from the corner.
+    # The middle of the patch in row 2, column 1 of 3 x 4 is 1.5 and 2.5 patches from the corner.
     place = query_position(jnp.asarray([1.5 / 4 * 2 - 1, 2.5 / 3 * 2 - 1]), 3, 4, 8)
     np.testing.assert_allclose(place, positions.sincos(np.array([1.5, 2.5]), 8), atol=1e-6)

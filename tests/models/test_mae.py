@@ -29,7 +29,7 @@ def test_the_lowest_noise_is_kept():
 
 
 def test_targets_are_ordered_row_column_channel():
-    image = jnp.arange(8 * 12 * 3).reshape(1, 8, 12, 3)
+    image = jnp.arange(8.0 * 12 * 3).reshape(1, 8, 12, 3)
     block = np.asarray(image)[0, 4:8, 8:12]
     np.testing.assert_array_equal(mae.pixel_patches(image, 4)[0, 5], block.ravel())
 

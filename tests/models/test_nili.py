@@ -16,7 +16,7 @@ XY = jax.random.uniform(KEYS[1], (2, 40, 2), minval=-1.0)
 
 def make(hidden=(), **settings):
     nili = Nili(NiliSpec(dim=D, embed_dim=K, hidden=hidden, **settings))
-    params = nili.init(KEYS[2], GRID, XY)['params']
+    params = jax.jit(nili.init)(KEYS[2], GRID, XY)['params']
     noise = lambda p: p + 0.3 * jax.random.normal(jax.random.key(p.size), p.shape)  # noqa: E731
     return nili, jax.tree.map(noise, params)
 
@@ -28,7 +28,7 @@ def read(nili, params, grid=GRID, xy=XY, schedule='gather'):
 
 def oracle(params, grid, xy):
     """One point, written from the paper's sentences: loops and float64."""
-    p = jax.tree.map(lambda a: np.asarray(a, np.float64), params)
+    p = params
     padded = np.pad(grid, ((1, 1), (1, 1), (0, 0)))
     answers, areas = [], []
     for vx, vy in itertools.product((-1, 1), (-1, 1)):
@@ -56,6 +56,7 @@ def _cell(at, n):
 def test_against_the_rule_point_by_point(hidden):
     nili, params = make(hidden)
     found = read(nili, params)
+    params = jax.tree.map(lambda a: np.asarray(a, np.float64), params)
     for b, q in itertools.product(range(2), range(0, 40, 7)):
         expected = oracle(params, np.asarray(GRID[b], np.float64), np.asarray(XY[b, q], np.float64))
         np.testing.assert_allclose(found[b, q], expected, atol=2e-5)
@@ -73,7 +74,7 @@ def test_both_schedules_give_the_same_numbers(hidden, settings):
 
 
 def test_one_affine_layer_is_a_bilinear_sample_of_a_convolution():
-    # spec/gair-model.md section 1: clamped at the edge, plus W r, r zero but in the outer half cell.
+    # Clamped at the edge, plus the offset columns times r, zero but in the outer half cell.
     nili, params = make()
     first = params['first']
     convolved = jax.lax.conv_general_dilated(

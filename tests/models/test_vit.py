@@ -17,12 +17,12 @@ IMAGES = jax.random.normal(jax.random.key(0), (2, 8, 12, 3))
 def encode(spec, images=IMAGES, **kwargs):
     module = vit.Vit(spec)
     init = jnp.zeros((1, *spec.image, spec.channels))
-    params = module.init(jax.random.key(1), init)
-    return module.apply(params, images, **kwargs), params['params']
+    params = jax.jit(module.init)(jax.random.key(1), init)
+    return jax.jit(module.apply)(params, images, **kwargs), params['params']
 
 
 def test_patches_are_row_major_and_ordered_channel_row_column():
-    image = jnp.arange(8 * 12 * 3).reshape(1, 8, 12, 3)
+    image = jnp.arange(8.0 * 12 * 3).reshape(1, 8, 12, 3)
     patches = vit.patchify(image, 4)
     assert patches.shape == (1, 6, 48)
     block = np.asarray(image)[0, 4:8, 8:12]  # row 1, column 2: patch 1 * 3 + 2

@@ -60,6 +60,18 @@ def test_a_broken_line_in_the_middle_is_not(metrics):
         tables.read_metrics(metrics)
 
 
+def test_secl_begins_once_the_bank_holds_something(metrics):
+    empty = {'step': 0, 'incl': 5.5, 'secl': 0.0, 'loss': 5.5}
+    metrics.write_text(json.dumps(empty) + '\n' + metrics.read_text())
+    found = tables.training_summary(metrics)
+    assert (found['incl_first'], found['secl_first'], found['loss_first']) == (5.5, 6.0, 8.0)
+
+
+def test_a_run_without_secl_keeps_all_records():
+    records = [{'step': i, 'incl': 1.0, 'secl': 0.0, 'loss': 1.0} for i in range(3)]
+    assert tables.with_candidates(records) == records
+
+
 def test_series_skips_records_without_the_metric():
     assert tables.series(LINES, 'val_loss') == ([10, 20], [7.0, 6.0])
 

@@ -28,6 +28,14 @@ def test_a_half_written_last_line_is_dropped(tmp_path):
     assert lines(tmp_path) == [{'step': 1, 'loss': 2.0}]
 
 
+def test_seconds_go_on_from_those_of_the_killed_run(tmp_path):
+    (tmp_path / 'metrics.jsonl').write_text('{"step": 1, "seconds": 100.0}\n')
+    writer = MetricsWriter(tmp_path, after_step=1, tensorboard=False)
+    writer.write(2, {})
+    writer.close()
+    assert 100 <= lines(tmp_path)[1]['seconds'] < 110
+
+
 def test_tensorboard_gets_an_event_file(tmp_path):
     writer = MetricsWriter(tmp_path, after_step=-1, tensorboard=True)
     writer.write(1, {'loss': 1.0})

@@ -4,6 +4,7 @@ Everything is smooth on the globe, so position alone tells a good part of it.
 """
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -76,7 +77,7 @@ def cities(seed: int, count: int) -> list[City]:
     return found
 
 
-def urbanity(settled: list[City], lonlat: np.ndarray) -> np.ndarray:
+def urbanity(settled: Sequence[City], lonlat: np.ndarray) -> np.ndarray:
     """1 in the middle of a city, falling to 0 outside all of them; float32 [...]."""
     level = np.zeros(lonlat.shape[:-1], np.float32)
     for city in settled:
@@ -86,7 +87,7 @@ def urbanity(settled: list[City], lonlat: np.ndarray) -> np.ndarray:
     return level.astype(np.float32)
 
 
-def place_regressions(seed: int, settled: list[City], lonlat: np.ndarray) -> np.ndarray:
+def place_regressions(seed: int, settled: Sequence[City], lonlat: np.ndarray) -> np.ndarray:
     """The values that REGRESSIONS names at lonlat [..., 2]: float32 [..., 4].
 
     Population is a density, people a square km, as log10(1 + n); precipitation is a year's.

@@ -9,8 +9,8 @@ import numpy as np
 
 BANDS = ('B02', 'B03', 'B04', 'B05', 'B06', 'B07', 'B08', 'B8A', 'B11', 'B12')
 RGB = (2, 1, 0)  # positions of red, green and blue in BANDS
-SEASONS = ('spring', 'summer', 'autumn', 'winter')
-SUMMER = 1
+SEASONS = ('summer', 'autumn', 'winter', 'spring')
+SUMMER = 0
 
 # Reflectance x 10000, drawn up after typical Sentinel-2 level 2A values.
 _SOIL = (1050, 1300, 1700, 1900, 2050, 2150, 2250, 2350, 2900, 2600)
@@ -58,15 +58,15 @@ _COURTS = (
     (1000, 2100, 900, 1000, 1200, 1300, 1350, 1400, 1500, 1300),
     (700, 1500, 2700, 2800, 2800, 2850, 2850, 2850, 2500, 2200),
 )
-# S soil, G green, R ripe in spring, summer, autumn, winter: on every single date each look is
+# S soil, G green, R ripe in summer, autumn, winter, spring: on every single date each look is
 # shared by three crops, and only the course tells all six apart.
 CROPS = {
-    'cereal': 'GRSG',
-    'maize': 'SGRS',
-    'beet': 'GGSS',
-    'flax': 'SRRG',
-    'fodder': 'GGRG',
-    'millet': 'SRSS',
+    'cereal': 'RSGG',
+    'maize': 'GRSS',
+    'beet': 'GSSG',
+    'flax': 'RRGS',
+    'fodder': 'GRGG',
+    'millet': 'RSSS',
 }
 
 PLAIN = tuple(_PLAIN)
@@ -98,7 +98,7 @@ def _table() -> np.ndarray:
     rows = []
     for season in range(len(SEASONS)):
         plain = dict(_PLAIN)
-        plain['crown'] = (_FRESH, _CROWN, _TURNED, _BARE)[season]
+        plain['crown'] = (_CROWN, _TURNED, _BARE, _FRESH)[season]
         if SEASONS[season] == 'winter':
             plain['meadow'] = plain['lawn'] = _PALE
         crops = [looks[course[season]] for course in CROPS.values()]

@@ -14,19 +14,19 @@ _MIX = (np.uint32(0x7FEB352D), np.uint32(0x846CA68B))
 
 def hash32(seed: int, *keys: Any) -> np.ndarray:
     """A well mixed uint32 for every combination of integer `keys` (broadcast), per `seed`."""
-    state = np.asarray(seed & 0xFFFFFFFF, np.uint32)
+    state = np.asarray(0x5EED, np.uint32)
     with np.errstate(over='ignore'):
-        for key in keys:
+        for key in (seed, *keys):
             state = (state ^ np.asarray(key).astype(np.int64).astype(np.uint32)) * _STEP
             state = (state ^ (state >> np.uint32(16))) * _MIX[0]
             state = (state ^ (state >> np.uint32(15))) * _MIX[1]
             state = state ^ (state >> np.uint32(16))
-    return state
+    return np.asarray(state)
 
 
 def unit(hashed: np.ndarray) -> np.ndarray:
     """Hash -> float32 in [0, 1)."""
-    return (hashed >> np.uint32(8)).astype(np.float32) * np.float32(2.0**-24)
+    return np.asarray((hashed >> np.uint32(8)).astype(np.float32) * np.float32(2.0**-24))
 
 
 def uniform(seed: int, *keys: Any) -> np.ndarray:

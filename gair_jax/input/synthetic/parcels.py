@@ -7,6 +7,7 @@ absolute indices, so a table covers any box and says the same about the same gro
 
 import dataclasses
 import functools
+from collections.abc import Sequence
 
 import numpy as np
 import pyproj
@@ -17,9 +18,9 @@ from gair_jax.input.synthetic.noise import uniform, value_noise
 SPACING = 190.0  # mean distance between parallel roads, metres
 MOST = 4  # parcels along one side of a block, at most
 _LINE_JITTER = 0.3
-_TINT_PATCH = 120.0
+_TINT_PATCH = 90.0
 _OWN = 0.15
-_DISTRICT = 150.0  # lattice width of the fields that compete for a district, metres
+_DISTRICT = 120.0  # lattice width of the fields that compete for a district, metres
 _BENDS = ((260.0, 1800.0), (22.0, 240.0))  # amplitude and lattice width of the warp, metres
 _REACH = 2 * sum(amplitude for amplitude, _ in _BENDS)
 
@@ -120,7 +121,7 @@ def _patchy(seed: int, u: np.ndarray, v: np.ndarray, scale: float, own: np.ndarr
 
 
 def survey(
-    seed: int, crs: str, cities: list[globe.City], box: tuple[float, float, float, float]
+    seed: int, crs: str, cities: Sequence[globe.City], box: tuple[float, float, float, float]
 ) -> Survey:
     """The tables for `box` = (west, south, east, north), metres in `crs`."""
     west, south, east, north = box
@@ -158,12 +159,12 @@ def survey(
         *split,
         uniform(salt + 9, r, c) < 0.5,
         kind,
-        (patchy(10, 160.0) * len(materials.CROPS)).astype(np.uint8),
-        ((patchy(11, 160.0) + here.custom) * len(materials.ROOFS) % len(materials.ROOFS)).astype(
+        (patchy(10, 120.0) * len(materials.CROPS)).astype(np.uint8),
+        ((patchy(11, 120.0) + here.custom) * len(materials.ROOFS) % len(materials.ROOFS)).astype(
             np.uint8
         ),
         np.stack([2 * patchy(k, _TINT_PATCH) - 1 for k in (12, 13, 15)], -1),
-        _heights(kind, patchy(14, 150.0)),
+        _heights(kind, patchy(14, 120.0)),
     )
 
 

@@ -102,7 +102,7 @@ def _crop_mask(cover: Cover) -> np.ndarray:
 
 
 def views(land: Land, footprint: Footprint, seasons: tuple[int, ...], rng: np.random.Generator):
-    """One View per entry of `seasons` (0 spring .. 3 winter, as the land has them)."""
+    """One View per entry of `seasons` (indices into materials.SEASONS)."""
     e, n = _samples(footprint)
     cover = land.cover(e, n)
     border = np.mean((cover.crop != NO_CROP) & (cover.edge < _BORDER), 0) >= 0.5

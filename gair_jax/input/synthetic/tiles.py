@@ -94,8 +94,8 @@ def place(seed: int, size: Size, index: int) -> tuple[globe.City, raster.Footpri
 
 
 def _dates(south: bool, rng: np.random.Generator) -> list[str]:
-    """A day in each season, in order, from the spring of the hemisphere on."""
-    first = datetime.date(2022, 10, 15) if south else datetime.date(2023, 4, 15)
+    """A day in each season, in order, from the summer of the hemisphere on."""
+    first = datetime.date(2023, 1, 15) if south else datetime.date(2023, 7, 15)
     shifts = 91 * np.arange(len(materials.SEASONS)) + rng.integers(-12, 13, len(materials.SEASONS))
     return [(first + datetime.timedelta(days=int(days))).isoformat() for days in shifts]
 
