@@ -51,9 +51,9 @@ def convert(
     by_target = {rule.target: rule for rule in rules}
     _require_equal(set(by_target), set(shapes))
     read: set[str] = set()
-    leaves = {}
-    for target, shape in shapes.items():
-        leaves[target] = _leaf(state, by_target[target], shape, read)
+    leaves = {
+        target: _leaf(state, by_target[target], shape, read) for target, shape in shapes.items()
+    }
     patterns = tuple(unused)
     for key in state:
         if key not in read and not any(fnmatch.fnmatchcase(key, p) for p in patterns):
@@ -63,7 +63,7 @@ def convert(
 
 def flatten(tree: Tree, prefix: str = '') -> dict[str, Any]:
     """Leaves of a nested dict by path, joined by '/'."""
-    leaves = {}
+    leaves: dict[str, Any] = {}
     for name, value in tree.items():
         if isinstance(value, Mapping):
             leaves |= flatten(dict(value), f'{prefix}{name}/')

@@ -15,7 +15,7 @@ from gair_jax.models.attention_query import AttentionQuery
 from gair_jax.models.location import LAST_WEIGHTS, LocationEncoder
 from gair_jax.models.location import spec as location_spec
 from gair_jax.models.nili import COORDINATES, SCHEDULES, Nili, NiliSpec
-from gair_jax.models.transformer import TransformerSpec
+from gair_jax.models.transformer import TransformerSpec, run
 from gair_jax.models.vit import Vit, expect
 from gair_jax.sensors import contract
 
@@ -24,7 +24,7 @@ SIDES = ('rs', 'sv', 'location')
 KINDS = ('nili', 'bilinear', 'bicubic', 'mean', 'attention')
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Model:
     """The model that a config describes; `build` makes it.
 
@@ -63,7 +63,7 @@ class Model:
     def encode_location(self, params: Params, lonlat: Float[Array, 'n 2']) -> Float[Array, 'n d']:
         """Places to embeddings."""
         encoder = self._required('location', self.location)
-        return encoder.apply({'params': params['location']}, lonlat)['embedding']
+        return run(encoder, params['location'], lonlat)['embedding']
 
     def query(
         self,
@@ -84,9 +84,9 @@ class Model:
         if isinstance(self.nili, Nili):
             schedule = schedule or settings.schedule
             expect('schedule', schedule, SCHEDULES)
-            return self.nili.apply({'params': params['nili']}, patch_grid, xy, schedule)
+            return run(self.nili, params['nili'], patch_grid, xy, schedule)
         if isinstance(self.nili, AttentionQuery):
-            return self.nili.apply({'params': params['nili']}, patch_grid, xy)
+            return run(self.nili, params['nili'], patch_grid, xy)
         if settings.kind == 'mean':
             return interpolation.mean(patch_grid, xy)
         sample = getattr(interpolation, settings.kind)
@@ -96,7 +96,7 @@ class Model:
         """`x` as the loss compares it: through the projection of `side`, if it has one."""
         if side not in self.projections:
             return x
-        return self.projections[side].apply({'params': params['projections'][side]}, x)
+        return run(self.projections[side], params['projections'][side], x)
 
     def apply(
         self, params: Params, batch: Mapping[str, Array], *, key: Array | None = None
@@ -155,7 +155,7 @@ class Model:
     ) -> dict[str, Array]:
         encoder = self._required(side, encoder)
         rngs = None if key is None else {'dropout': key}
-        return encoder.apply({'params': params[side]}, images, deterministic=key is None, rngs=rngs)
+        return run(encoder, params[side], images, deterministic=key is None, rngs=rngs)
 
     def _required(self, side: str, encoder: Any) -> Any:
         if encoder is None:

@@ -86,7 +86,8 @@ class LocationEncoder(nn.Module):
 
     def _draw(self, key: Array) -> Float[Array, 's f 2']:
         sigma = np.asarray(self.spec.sigma, np.float32)[:, None, None]
-        return sigma * jax.random.normal(key, (len(sigma), self.spec.frequencies, 2))
+        normal = jax.random.normal(key, (len(sigma), self.spec.frequencies, 2))
+        return jnp.asarray(sigma) * normal
 
 
 def fourier_features(

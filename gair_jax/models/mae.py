@@ -17,7 +17,7 @@ from jaxtyping import Array, Float, Int
 from gair_jax.config import Config, InputError
 from gair_jax.models import gair, positions
 from gair_jax.models.attention_query import query_position
-from gair_jax.models.transformer import WEIGHTS, Transformer, TransformerSpec, dense
+from gair_jax.models.transformer import WEIGHTS, Transformer, TransformerSpec, dense, run
 from gair_jax.models.vit import Vit
 
 Params = dict[str, Any]
@@ -77,7 +77,7 @@ class Decoder(nn.Module):
         return pixels, dense(spec.photo_values, name='photo')(x[:, n])
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class MaeModel:
     """Masked autoencoder of tiles; `build` makes it.
 
@@ -116,11 +116,11 @@ class MaeModel:
         """
         rs, patch = batch['rs'], self.rs.spec.patch
         keep, restore, mask = keep_order(noise, self.mask_ratio)
-        encoded = self.rs.apply({'params': params['rs']}, rs, keep=keep)
+        encoded = run(self.rs, params['rs'], rs, keep=keep)
         grid = (rs.shape[1] // patch, rs.shape[2] // patch)
         xy = batch['xy'].astype(jnp.float32) if self.photo_side else jnp.zeros((len(rs), 2))
         tokens = encoded['class_tokens'], encoded['patch_tokens']
-        pred, photo = self.decoder.apply({'params': params['mae']}, *tokens, restore, grid, xy)
+        pred, photo = run(self.decoder, params['mae'], *tokens, restore, grid, xy)
         out = {
             'pred': pred,
             'target': pixel_patches(rs, patch),

@@ -72,6 +72,11 @@ def dense(features: int, dtype: Any = jnp.float32, bias: bool = True, name: str 
     return nn.Dense(features, use_bias=bias, dtype=dtype, kernel_init=WEIGHTS, name=name or None)
 
 
+def run(module: nn.Module, params: Any, *args: Any, **kwargs: Any) -> Any:
+    """The output of a module that has parameters alone."""
+    return module.apply({'params': params}, *args, **kwargs)
+
+
 @jax.custom_vjp
 def gelu(x: Float[Array, '*shape']) -> Float[Array, '*shape']:
     """The exact (erf) GELU, computed in float32 and returned in the type of x.

@@ -16,7 +16,9 @@ def test_uniform_is_uniform_and_uncorrelated_between_neighbours():
 
 
 def test_hash_depends_on_seed_and_every_key():
-    seen = {int(noise.hash32(*keys)) for keys in itertools.product(range(8), range(-4, 4), range(8))}
+    seen = {
+        int(noise.hash32(*keys)) for keys in itertools.product(range(8), range(-4, 4), range(8))
+    }
     assert len(seen) == 512
 
 

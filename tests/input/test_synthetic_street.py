@@ -66,18 +66,28 @@ def test_east_is_right_when_looking_north():
     np.testing.assert_allclose(ratio[40:].mean(), sand[0] / sand[1], rtol=0.02)
     np.testing.assert_allclose(ratio[:32].mean(), meadow[0] / meadow[1], rtol=0.02)
     mirrored = _look(180.0).colour[-1]
-    np.testing.assert_allclose((mirrored[:, 0] / mirrored[:, 1])[:32].mean(), ratio[40:].mean(), rtol=0.02)
+    np.testing.assert_allclose(
+        (mirrored[:, 0] / mirrored[:, 1])[:32].mean(), ratio[40:].mean(), rtol=0.02
+    )
 
 
 def test_a_photo_depends_on_the_world_and_not_on_the_frame():
     world = make_world(4, 6)
-    poses = [street.Pose(WEST + 400.25, SOUTH + 333.5, 77.0), street.Pose(WEST + 301, SOUTH + 300, 5.0)]
+    poses = [
+        street.Pose(WEST + 400.25, SOUTH + 333.5, 77.0),
+        street.Pose(WEST + 301, SOUTH + 300, 5.0),
+    ]
     cameras = [street.Camera(), street.Camera(overcast=1.0, field=100.0)]
     shots = []
     for shift in (0.0, 70.0, -130.0):
         box = (WEST + shift, SOUTH - shift, WEST + shift + 800, SOUTH - shift + 800)
         scenes = street.look(world.near(CRS, box), poses, cameras, SIZE)
-        shots.append([street.develop(s, c, np.random.default_rng(0)) for s, c in zip(scenes, cameras)])
+        shots.append(
+            [
+                street.develop(s, c, np.random.default_rng(0))
+                for s, c in zip(scenes, cameras, strict=True)
+            ]
+        )
     assert shots[0] == shots[1] == shots[2]
     # One by one as in a batch.
     land = world.near(CRS, (WEST, SOUTH, WEST + 800, SOUTH + 800))
@@ -98,7 +108,8 @@ def test_the_same_surroundings_elsewhere_give_the_same_photo():
 
 
 @pytest.mark.parametrize(
-    'name, value', [('exposure', 1.3), ('balance', (1.2, 1.0, 0.8)), ('haze', 0.5), ('overcast', 1.0)]
+    'name, value',
+    [('exposure', 1.3), ('balance', (1.2, 1.0, 0.8)), ('haze', 0.5), ('overcast', 1.0)],
 )
 def test_weather_and_camera_change_the_photo_and_not_the_scene(name, value):
     plain, other = CAMERA, street.Camera(**{'haze': 0.0, name: value})

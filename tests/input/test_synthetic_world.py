@@ -23,7 +23,9 @@ def test_cover_does_not_depend_on_the_box_it_is_asked_through(land):
     e, n = _grid(20)
     e, n = e[10:20, 10:20], n[10:20, 10:20]
     shifted = make_world(4, 6).near(CRS, (WEST - 270, SOUTH + 130, WEST + 530, SOUTH + 1000))
-    for name, a, b in zip(land.cover(e, n)._fields, land.cover(e, n), shifted.cover(e, n), strict=True):
+    for name, a, b in zip(
+        land.cover(e, n)._fields, land.cover(e, n), shifted.cover(e, n), strict=True
+    ):
         np.testing.assert_array_equal(a, b, err_msg=name)
 
 
@@ -52,7 +54,10 @@ def test_height_goes_with_the_surface(land):
 
 
 def test_a_field_carries_the_crop_that_is_seen():
-    lands = [make_world(4, 6).near(CRS, (WEST + k, SOUTH, WEST + k + 800, SOUTH + 800)) for k in (0, 9000)]
+    lands = [
+        make_world(4, 6).near(CRS, (WEST + k, SOUTH, WEST + k + 800, SOUTH + 800))
+        for k in (0, 9000)
+    ]
     for offset, land in zip((0, 9000), lands, strict=True):
         e, n = _grid(10)
         cover = land.cover(e + offset, n)

@@ -5,20 +5,21 @@ import numpy as np
 from gair_jax.models import positions
 from gair_jax.models.attention_query import AttentionQuery, query_position
 from gair_jax.models.transformer import TransformerSpec
+from tests.models import small
 
-QUERY = AttentionQuery(TransformerSpec(dim=8, depth=2, heads=2, mlp_dim=16, qkv_bias=False))
-GRID = jax.random.normal(jax.random.key(0), (2, 3, 4, 8))
-XY = jax.random.uniform(jax.random.key(1), (2, 5, 2), minval=-1)
-PARAMS = QUERY.init(jax.random.key(2), GRID, XY)
-PARAMS = jax.tree.map(
-    lambda p: p + 0.3 * jax.random.normal(jax.random.key(p.size), p.shape), PARAMS
-)
+LAYERS = TransformerSpec(dim=8, depth=2, heads=2, mlp_dim=16, qkv_bias=False, rolled=True)
+QUERY = AttentionQuery(LAYERS)
+RNG = np.random.default_rng(0)
+GRID = jnp.asarray(RNG.normal(size=(2, 3, 4, 8)), jnp.float32)
+XY = jnp.asarray(RNG.uniform(-1, 1, (2, 3, 2)), jnp.float32)
+PARAMS = small.drawn(QUERY.init, GRID, XY)
 
 
 def test_points_do_not_see_each_other():
-    together = QUERY.apply(PARAMS, GRID, XY)
-    assert together.shape == (2, 5, 8)
-    alone = jnp.concatenate([QUERY.apply(PARAMS, GRID, XY[:, i : i + 1]) for i in range(5)], axis=1)
+    apply = jax.jit(QUERY.apply)
+    together = apply(PARAMS, GRID, XY)
+    assert together.shape == (2, 3, 8)
+    alone = jnp.concatenate([apply(PARAMS, GRID, XY[:, i : i + 1]) for i in range(3)], axis=1)
     np.testing.assert_allclose(together, alone, atol=1e-5)
     assert jnp.abs(together[:, 0] - together[:, 1]).max() > 1e-3
 

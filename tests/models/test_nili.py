@@ -7,18 +7,17 @@ import pytest
 
 from gair_jax.models.interpolation import bilinear
 from gair_jax.models.nili import Nili, NiliSpec, nearest
+from tests.models import small
 
 H, W, D, K = 5, 7, 4, 6
-KEYS = jax.random.split(jax.random.key(0), 4)
-GRID = jax.random.normal(KEYS[0], (2, H, W, D))
-XY = jax.random.uniform(KEYS[1], (2, 40, 2), minval=-1.0)
+RNG = np.random.default_rng(0)
+GRID = jnp.asarray(RNG.normal(size=(2, H, W, D)), jnp.float32)
+XY = jnp.asarray(RNG.uniform(-1, 1, (2, 40, 2)), jnp.float32)
 
 
 def make(hidden=(), **settings):
     nili = Nili(NiliSpec(dim=D, embed_dim=K, hidden=hidden, **settings))
-    params = jax.jit(nili.init)(KEYS[2], GRID, XY)['params']
-    noise = lambda p: p + 0.3 * jax.random.normal(jax.random.key(p.size), p.shape)  # noqa: E731
-    return nili, jax.tree.map(noise, params)
+    return nili, small.drawn(nili.init, GRID, XY)['params']
 
 
 def read(nili, params, grid=GRID, xy=XY, schedule='gather'):
@@ -120,7 +119,7 @@ def test_flip_of_tile_and_xy_leaves_an_equivariant_toy_unchanged():
     symmetric = first['kernel'] + first['kernel'][:, ::-1]
     blind = first['offset_kernel'].at[0].set(0)
     toy = params | {'first': first | {'kernel': symmetric, 'offset_kernel': blind}}
-    tile = jax.random.normal(KEYS[3], (2, 8 * H, 8 * W, D))
+    tile = jnp.asarray(RNG.normal(size=(2, 8 * H, 8 * W, D)), jnp.float32)
 
     def localized(tile, xy):
         return read(nili, toy, tile.reshape(2, H, 8, W, 8, D).mean((2, 4)), xy)
@@ -153,5 +152,5 @@ def test_gradients_reach_grid_and_parameters_and_are_finite():
     def total(params, grid, xy):
         return jnp.sum(nili.apply({'params': params}, grid, xy) ** 2)
 
-    grads = jax.grad(total, argnums=(0, 1, 2))(params, GRID, corners)
+    grads = jax.jit(jax.grad(total, argnums=(0, 1, 2)))(params, GRID, corners)
     assert all(jnp.isfinite(g).all() and g.any() for g in jax.tree.leaves(grads))

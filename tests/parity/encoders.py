@@ -72,7 +72,7 @@ def location(case: Case, data: Data) -> Arrays:
     )
     encoder, places = LocationEncoder(spec), jnp.asarray(lonlat(case, kwargs['input']))
     params = geoclip.params(case.params, {'location': shapes(encoder, places)})
-    out = encoder.apply({'params': params['location']}, places)
+    out = jax.jit(encoder.apply)({'params': params['location']}, places)
     scales = range(len(spec.sigma))
     embedding = np.asarray(out['embedding'])
     if kwargs['normalized']:

@@ -47,7 +47,7 @@ def drawn(name: str, shape: tuple[int, ...], seed: int, centre: float) -> np.nda
 def load(path: pathlib.Path) -> Case:
     """Reads a case; ValueError where the file is not one."""
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with path.open('rb') as file, np.load(file, allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
         meta = json.loads(str(arrays.pop('meta')))
     except (zipfile.BadZipFile, KeyError, ValueError, OSError) as error:

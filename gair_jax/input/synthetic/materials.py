@@ -83,9 +83,9 @@ GREEN_CODES = np.array(
 # What a tint of (light, warm, tone) = 1 adds to the reflectance of each band, as a share of it.
 _TINT = np.array(
     [
-        (0.45, 0.45, 0.45, 0.45, 0.40, 0.40, 0.40, 0.40, 0.40, 0.40),
-        (-0.36, 0.00, 0.36, 0.30, 0.15, 0.10, 0.08, 0.06, 0.04, 0.00),
-        (-0.14, 0.26, -0.14, 0.00, 0.10, 0.10, 0.10, 0.10, -0.10, -0.15),
+        (0.55, 0.55, 0.55, 0.55, 0.45, 0.45, 0.45, 0.45, 0.45, 0.45),
+        (-0.45, 0.00, 0.45, 0.30, 0.15, 0.10, 0.08, 0.06, 0.04, 0.00),
+        (-0.18, 0.32, -0.18, 0.00, 0.10, 0.10, 0.10, 0.10, -0.10, -0.15),
     ],
     np.float32,
 )
@@ -107,6 +107,17 @@ def _table() -> np.ndarray:
 
 
 REFLECTANCE = _table()
+
+
+def _tint_share() -> np.ndarray:
+    """TINT_SHARE: how much of its parcel's tint each code takes on; float32 [code, TINTS]."""
+    share = np.ones((CODES, TINTS), np.float32)
+    share[GREEN_CODES] = 1.0, 1.0, 0.6  # plants turn yellow or blue, hardly purple
+    share[[CODE['water'], CODE['asphalt'], CODE['marking']]] = 0.8, 0.8, 0.8
+    return share
+
+
+TINT_SHARE = _tint_share()
 
 
 def tinted(reflectance: np.ndarray, tint: np.ndarray, bands: tuple[int, ...]) -> np.ndarray:

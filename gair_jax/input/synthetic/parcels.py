@@ -8,19 +8,20 @@ absolute indices, so a table covers any box and says the same about the same gro
 import dataclasses
 import functools
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import pyproj
 
 from gair_jax.input.synthetic import globe, materials
-from gair_jax.input.synthetic.noise import uniform, value_noise
+from gair_jax.input.synthetic.noise import hash32, uniform, value_noise
 
 SPACING = 190.0  # mean distance between parallel roads, metres
 MOST = 4  # parcels along one side of a block, at most
 _LINE_JITTER = 0.3
-_TINT_PATCH = 90.0
-_OWN = 0.15
 _DISTRICT = 120.0  # lattice width of the fields that compete for a district, metres
+_PATCH = 110.0  # likewise of what neighbouring parcels share
+_OWN = 0.15  # share of chance that is a parcel's own
 _BENDS = ((260.0, 1800.0), (22.0, 240.0))  # amplitude and lattice width of the warp, metres
 _REACH = 2 * sum(amplitude for amplitude, _ in _BENDS)
 
@@ -54,6 +55,11 @@ def _to_lonlat(crs: str) -> pyproj.Transformer:
 def lonlat_of(crs: str, e: np.ndarray, n: np.ndarray) -> np.ndarray:
     """Metres in `crs` -> degrees, lon first: float64 [..., 2]."""
     return np.stack(_to_lonlat(crs).transform(e, n), axis=-1)
+
+
+def zone_seed(seed: int, crs: str) -> int:
+    """Seed of the plane of one UTM zone, given as 'EPSG:326xx' or 'EPSG:327xx'."""
+    return int(hash32(seed, int(crs.split(':')[1])) >> np.uint32(2))
 
 
 def warp(seed: int, e: np.ndarray, n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -103,8 +109,9 @@ def _districts(
     dry, cold = here.aridity - 0.5, 0.5 - here.temperature / 30
     leaning = {
         'centre': 0.9 * town - 0.35, 'suburb': 0.6 * town - 0.1, 'industry': 0.4 * town - 0.15,
-        'gardens': 0.3 * town - 0.1, 'farm': 0.1 - 0.3 * town, 'grove': 0.3 * dry - 0.4 * cold - 0.1,
-        'leaves': -0.4 * dry - 0.1 * town, 'pines': 0.5 * cold - 0.1 * town,
+        'gardens': 0.3 * town - 0.1, 'farm': 0.1 - 0.3 * town,
+        'grove': 0.3 * dry - 0.4 * cold - 0.1, 'leaves': -0.4 * dry - 0.1 * town,
+        'pines': 0.5 * cold - 0.1 * town,
         'pasture': -0.3 * dry - 0.1, 'heath': 0.5 * dry - 0.1,
     }  # fmt: skip
     score = [
@@ -114,58 +121,81 @@ def _districts(
     return np.argmax(score, axis=0)
 
 
-def _patchy(seed: int, u: np.ndarray, v: np.ndarray, scale: float, own: np.ndarray) -> np.ndarray:
-    """0..1: what neighbours share (patches of `scale` metres) with a quarter of `own` chance."""
-    shared = np.clip((value_noise(seed, u, v, scale) - 0.5) * 1.7 + 0.5, 0, 0.999)
-    return ((1 - _OWN) * shared + _OWN * own).astype(np.float32)
-
-
 def survey(
     seed: int, crs: str, cities: Sequence[globe.City], box: tuple[float, float, float, float]
 ) -> Survey:
     """The tables for `box` = (west, south, east, north), metres in `crs`."""
     west, south, east, north = box
-    salt = seed + int(crs.split(':')[1]) * 1009
+    salt = zone_seed(seed, crs)
     row = np.arange(int((south - _REACH) // SPACING) - 1, int((north + _REACH) // SPACING) + 3)
     column = np.arange(int((west - _REACH) // SPACING) - 2, int((east + _REACH) // SPACING) + 4)
+    r, c = np.meshgrid(row, column, indexing='ij')
     line_v = SPACING * (row + _LINE_JITTER * (uniform(salt + 1, row) - 0.5))
     phase = uniform(salt + 2, row).astype(np.float64)
-    r, c = np.meshgrid(row, column, indexing='ij')
     line_u = SPACING * (c + phase[:, None] + _LINE_JITTER * (uniform(salt + 3, r, c) - 0.5))
-    split = [
-        2 + (uniform(salt + k, r, c) * 2.4).astype(np.int32).astype(np.float32) for k in (6, 7)
-    ]
-    keys = (r[:, :, None, None], c[:, :, None, None], *np.ogrid[:MOST, :MOST])
-    u = line_u[:, :, None, None] + SPACING * (keys[2] + 0.5) / split[0][:, :, None, None]
-    v = line_v[:, None, None, None] + SPACING * (keys[3] + 0.5) / split[1][:, :, None, None]
-    lonlat = lonlat_of(crs, line_u, np.broadcast_to(line_v[:, None], r.shape))[:, :, None, None]
-    here = globe.climate(seed, lonlat)
-    u, v = np.broadcast_arrays(u, v)
-    district = _districts(salt, u, v, globe.urbanity(cities, lonlat), here)
-    chance = uniform(salt + 8, *keys)[..., None]
-    kind = np.sum(chance >= _SHARES[district][..., :-1], -1).astype(np.uint8)
-
-    def patchy(stream: int, scale: float) -> np.ndarray:
-        return _patchy(salt + 200 + stream, u, v, scale, uniform(salt + stream, *keys))
-
+    lonlat = lonlat_of(crs, line_u, np.broadcast_to(line_v[:, None], r.shape))
+    split_u, split_v = (np.floor(2 + 2.4 * uniform(salt + k, r, c)) for k in (6, 7))
+    blocks = _Blocks(
+        r, c, line_u, np.broadcast_to(line_v[:, None], r.shape), split_u, split_v,
+        globe.urbanity(cities, lonlat), globe.climate(seed, lonlat),
+    )  # fmt: skip
     return Survey(
-        int(row[0]),
-        int(column[0]),
-        line_v,
-        _road_half_width(uniform(salt + 4, row), (5.5, 3.5)),
-        phase,
-        line_u,
-        _road_half_width(uniform(salt + 5, r, c), (4.5, 2.5)),
-        *split,
-        uniform(salt + 9, r, c) < 0.5,
-        kind,
-        (patchy(10, 120.0) * len(materials.CROPS)).astype(np.uint8),
-        ((patchy(11, 120.0) + here.custom) * len(materials.ROOFS) % len(materials.ROOFS)).astype(
-            np.uint8
-        ),
-        np.stack([2 * patchy(k, _TINT_PATCH) - 1 for k in (12, 13, 15)], -1),
-        _heights(kind, patchy(14, 120.0)),
+        first_row=int(row[0]),
+        first_column=int(column[0]),
+        line_v=line_v,
+        road_v=_road_half_width(uniform(salt + 4, row), (5.5, 3.5)),
+        phase=phase,
+        line_u=line_u,
+        road_u=_road_half_width(uniform(salt + 5, r, c), (4.5, 2.5)),
+        split_u=split_u,
+        split_v=split_v,
+        hedged=uniform(salt + 9, r, c) < 0.5,
+        **_parcels(salt, blocks),
     )
+
+
+class _Blocks(NamedTuple):
+    """Blocks before they are cut up, arrays [r, c]."""
+
+    row: np.ndarray
+    column: np.ndarray
+    line_u: np.ndarray
+    line_v: np.ndarray
+    split_u: np.ndarray
+    split_v: np.ndarray
+    urban: np.ndarray
+    climate: globe.Climate
+
+
+def _parcels(salt: int, blocks: _Blocks) -> dict[str, np.ndarray]:
+    """The fields of Survey that are tables of parcels [r, c, iu, iv]."""
+
+    def spread(table: np.ndarray) -> np.ndarray:
+        return table[:, :, None, None]
+
+    iu, iv = np.ogrid[:MOST, :MOST]
+    u = spread(blocks.line_u) + SPACING * (iu + 0.5) / spread(blocks.split_u) + 0 * iv
+    v = spread(blocks.line_v) + SPACING * (iv + 0.5) / spread(blocks.split_v) + 0 * iu
+    keys = spread(blocks.row), spread(blocks.column), iu, iv
+    here = globe.Climate(**{k: spread(x) for k, x in vars(blocks.climate).items()})
+
+    def patchy(stream: int) -> np.ndarray:
+        """0..1: mostly what neighbours share, and some chance of the parcel's own."""
+        shared = np.clip(
+            (value_noise(salt + 200 + stream, u, v, _PATCH) - 0.5) * 1.7 + 0.5, 0, 0.999
+        )
+        return ((1 - _OWN) * shared + _OWN * uniform(salt + stream, *keys)).astype(np.float32)
+
+    shares = _SHARES[_districts(salt, u, v, spread(blocks.urban), here)]
+    kind = np.sum(uniform(salt + 8, *keys)[..., None] >= shares[..., :-1], -1).astype(np.uint8)
+    roofs = (patchy(11) + here.custom) * len(materials.ROOFS) % len(materials.ROOFS)
+    return {
+        'kind': kind,
+        'crop': (patchy(10) * len(materials.CROPS)).astype(np.uint8),
+        'palette': roofs.astype(np.uint8),
+        'tint': np.stack([2 * patchy(k) - 1 for k in (12, 13, 15)], -1),
+        'height': _heights(kind, patchy(14)),
+    }
 
 
 def _heights(kind: np.ndarray, chance: np.ndarray) -> np.ndarray:

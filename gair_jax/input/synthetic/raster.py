@@ -101,15 +101,15 @@ def _crop_mask(cover: Cover) -> np.ndarray:
     return np.where(enough, 1 + counts.argmax(0), 0).astype(np.uint8)
 
 
-def views(land: Land, footprint: Footprint, seasons: tuple[int, ...], rng: np.random.Generator):
-    """One View per entry of `seasons` (indices into materials.SEASONS)."""
+def views(land: Land, footprint: Footprint, rng: np.random.Generator) -> list[View]:
+    """One View for each of materials.SEASONS."""
     e, n = _samples(footprint)
     cover = land.cover(e, n)
     border = np.mean((cover.crop != NO_CROP) & (cover.edge < _BORDER), 0) >= 0.5
     steady = {'crop_type': _crop_mask(cover), 'field_boundaries': border.astype(np.uint8)}
     burns = _BURNS[cover.code] | (cover.crop != NO_CROP)
     found = []
-    for season in seasons:
+    for season in range(len(materials.SEASONS)):
         burnt = burns & land.burnt(e, n, season)
         cloud = _cloud(footprint, rng)
         bands = _sensed(_reflectance(cover, burnt, season), cloud, rng)

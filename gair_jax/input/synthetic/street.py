@@ -32,8 +32,8 @@ _BURNS = np.isin(np.arange(materials.CODES), materials.GREEN_CODES)
 class Camera:
     """Where a camera stands, how it looks, and what befalls its picture."""
 
-    height: float = 3.5  # metres above ground
-    field: float = 105.0  # horizontal field of view, degrees
+    height: float = 4.5  # metres above ground
+    field: float = 110.0  # horizontal field of view, degrees
     horizon: float = 0.38  # row of the horizon as a share of the picture's height
     exposure: float = 1.0
     balance: tuple[float, float, float] = (1.0, 1.0, 1.0)  # gain of red, green, blue
@@ -45,10 +45,10 @@ class Camera:
 def draw_camera(rng: np.random.Generator) -> Camera:
     """A camera and weather drawn at random: all that a photo holds beside the scene."""
     return Camera(
-        height=rng.uniform(2.8, 4.5),
-        field=rng.uniform(95, 115),
+        height=rng.uniform(3.5, 5.5),
+        field=rng.uniform(105, 118),
         horizon=rng.uniform(0.33, 0.43),
-        exposure=float(np.exp(rng.normal(0, 0.12))),
+        exposure=float(np.exp(rng.normal(0, 0.15))),
         balance=tuple(np.exp(rng.normal(0, 0.03, 3))),
         haze=rng.uniform(0.05, 0.3),
         overcast=rng.uniform(0, 1),
@@ -95,8 +95,13 @@ class _Shot(NamedTuple):
     side: np.ndarray  # f64 [p, columns]: metres to the right per metre of depth
     rise: np.ndarray  # f32 [p, rows]: metres upward per metre of depth
 
-    def at(self, p: np.ndarray, depth: np.ndarray, side: np.ndarray):
-        """Map position of points `depth` metres ahead of camera p and `side` x depth to its right."""
+    def at(
+        self, p: np.ndarray, depth: np.ndarray, side: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Where points lie, metres east and north: `depth` ahead of camera p, `side` x depth right.
+
+        Index p, depth (metres) and side broadcast together.
+        """
         sine, cosine = self.sine[p, 0, 0], self.cosine[p, 0, 0]
         right = depth * side
         return (
@@ -115,11 +120,22 @@ def _shot(poses: list[Pose], cameras: list[Camera], size: tuple[int, int]) -> _S
     focal = columns / 2 / np.tan(np.radians(per_camera('field') / 2))
     side = (np.arange(columns) + 0.5 - columns / 2) / focal
     rise = (per_camera('horizon') * rows - np.arange(rows) - 0.5) / focal
-    level = (
-        per_camera(name).astype(np.float32)[:, None] for name in ('height', 'haze', 'overcast')
+
+    def per_picture(name: str) -> np.ndarray:
+        return per_camera(name).astype(np.float32)[:, None]
+
+    sine, cosine = np.sin(np.radians(heading)), np.cos(np.radians(heading))
+    return _Shot(
+        e=e,
+        n=n,
+        sine=sine,
+        cosine=cosine,
+        height=per_picture('height'),
+        haze=per_picture('haze'),
+        overcast=per_picture('overcast'),
+        side=side,
+        rise=rise.astype(np.float32),
     )
-    angle = np.radians(heading)
-    return _Shot(e, n, np.sin(angle), np.cos(angle), *level, side, rise.astype(np.float32))
 
 
 def _ground_colour(land: Land, shot: _Shot, ground: np.ndarray, depth: np.ndarray) -> np.ndarray:

@@ -18,8 +18,8 @@ PHOTOS = 8  # a tile
 _GRID = 15  # tiles lie on a grid of _GRID x _GRID places around a city,
 _GAP = 1.25  # so many tile sides apart: no two overlap
 _CELLS = 3  # photos stand in different cells of a 3 x 3 grid
-_TRIES = 6  # places in a cell of which the first with a clear view is taken
-_CLEAR = np.array([-1.5, 0, 1, 2, 3, 4.5, 6])  # metres ahead of a camera that are free
+_TRIES = 12  # places in a cell of which the first with a clear view is taken
+_CLEAR = np.array([-1.5, 0, 1, 2, 3, 4.5, 6, 8, 10])  # metres ahead of a camera that are free
 _LICENCE = 'synthetic'
 
 
@@ -145,8 +145,8 @@ def _photos(
         known = {
             'indicators': labels.indicators(disc),
             'perception': labels.perception(scene, disc, rng),
-            'direction': np.int64(labels.direction(stand.pose.heading, stand.road)),
-            'platform': np.int64(labels.platform(disc)),
+            'direction': np.array(labels.direction(stand.pose.heading, stand.road)),
+            'platform': np.array(labels.platform(disc)),
         }
         found.append((street.develop(scene, camera, rng), known))
     return found
@@ -159,9 +159,9 @@ def make_tile(seed: int, size: Size, index: int) -> Tile:
     land = world.near(footprint.crs, footprint.box)
     rng = np.random.default_rng((seed, 2, index))
     key = f'synthetic_{seed}_{index:05d}'
-    dates = _dates(city.lonlat[1] < 0, rng)
+    dates = _dates(bool(city.lonlat[1] < 0), rng)
     acquisitions = []
-    for date, view in zip(dates, raster.views(land, footprint, range(4), rng), strict=True):
+    for date, view in zip(dates, raster.views(land, footprint, rng), strict=True):
         acquisitions.append(
             dict(
                 id=f'{key}_{date}', tile_key=key, date=date, cloud=view.cloud, bands=view.bands,
@@ -175,7 +175,7 @@ def make_tile(seed: int, size: Size, index: int) -> Tile:
     classes = globe.place_class(seed, lonlat)
     photos = []
     for k, (jpeg, known) in enumerate(_photos(land, stands, size.photo, rng)):
-        known |= {'place_regression': regressions[k], 'place_class': np.int64(classes[k])}
+        known |= {'place_regression': regressions[k], 'place_class': np.array(classes[k])}
         photos.append(
             dict(
                 id=f'{key}_{k}', photo=jpeg, lonlat=lonlat[k], heading=stands[k].pose.heading,

@@ -1,8 +1,8 @@
 """What covers the ground at any position: the continuous synthetic world.
 
-A `World` is a seed and its cities. `World.near(crs, box)` gives the `Land` of a box of one UTM zone;
-`Land.cover(e, n)` answers for any array of positions in it. The answer depends on the position
-alone, bit for bit, whatever box it was asked through.
+A `World` is a seed and its cities. `World.near(crs, box)` gives the `Land` of a box of one UTM
+zone; `Land.cover(e, n)` answers for any array of positions in it. The answer depends on the
+position alone, bit for bit, whatever box it was asked through.
 """
 
 import dataclasses
@@ -18,6 +18,8 @@ from gair_jax.input.synthetic.parcels import KIND, KINDS, MOST, SPACING, Survey
 NO_CROP = 255
 _TREE_CELL = 8.0  # metres; a tree and its crown stay inside one cell
 _HEDGE = 1.4  # metres to either side of a parcel's border
+_HEDGE_HEIGHT = 1.8  # metres
+_PAINT = 0.25  # metres to either side of the middle of an asphalt road
 
 
 def _by_kind(default: float, **values: float) -> np.ndarray:
@@ -71,7 +73,9 @@ class _Ground(NamedTuple):
     width_v: np.ndarray
 
 
-def _nearer(low: np.ndarray, high: np.ndarray, half_low: np.ndarray, half_high: np.ndarray):
+def _nearer(
+    low: np.ndarray, high: np.ndarray, half_low: np.ndarray, half_high: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Of the two roads that bound a strip: metres outside its edge, half width, from its middle."""
     gap_low = np.where(half_low > 0, low - half_low, np.float32(1e3))
     gap_high = np.where(half_high > 0, high - half_high, np.float32(1e3))
@@ -83,7 +87,9 @@ def _nearer(low: np.ndarray, high: np.ndarray, half_low: np.ndarray, half_high: 
     )
 
 
-def _share(along: np.ndarray, width: np.ndarray, count: np.ndarray):
+def _share(
+    along: np.ndarray, width: np.ndarray, count: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Cut `width` into `count` equal parts: index, metres to the nearer border, width of a part."""
     part = width / count
     at = along / part
@@ -97,6 +103,19 @@ def _lots(side: np.ndarray, width: np.ndarray, lot: np.ndarray) -> np.ndarray:
     count = np.maximum(np.round(width / lot), 1)
     part = width / count
     return part / 2 - np.abs(np.mod(side, part) - part / 2)
+
+
+def _on_ground(
+    g: _Ground, kind: np.ndarray, crop: np.ndarray, palette: np.ndarray, river: np.ndarray
+) -> np.ndarray:
+    """Code of the bare ground: parcel, then river over it, then roads; only asphalt has bridges."""
+    code = np.where(crop != NO_CROP, CROP + crop, _GROUND[kind])
+    code = np.where(kind == KIND['court'], COURT + palette % materials.COURT_COUNT, code)
+    code = np.where(river > 0, np.where(river > 1, CODE['water'], CODE['sand']), code)
+    road = g.from_road < 0
+    code = np.where(road & ~g.asphalt & (river <= 1), CODE['gravel'], code)
+    paint = np.where(g.middle < _PAINT, CODE['marking'], CODE['asphalt'])
+    return np.where(road & g.asphalt, paint, code)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -162,36 +181,22 @@ class Land:
     def cover(self, e: np.ndarray, n: np.ndarray) -> Cover:
         """What is at (e, n): float64 metres in the zone's CRS, any shape, inside the box."""
         s, g = self.survey, self._ground(e, n)
-        kind = s.kind.ravel()[g.parcel]
-        palette = s.palette.ravel()[g.parcel]
+        kind, palette = s.kind.ravel()[g.parcel], s.palette.ravel()[g.parcel]
         crop = np.where(kind == KIND['crop'], s.crop.ravel()[g.parcel], np.uint8(NO_CROP))
         edge = np.minimum(g.side_u, g.side_v)
         lot = _LOT[kind]
         wall = np.minimum(_lots(g.side_u, g.width_u, lot), _lots(g.side_v, g.width_v, lot))
         river = self._water(g.u, g.v)
-        road = g.from_road < 0
         free = (river <= 0) & (g.from_road > 1)
         built = (wall > _INSET[kind]) & free
-        tree = np.where(free & ~built & (edge > 1), self._trees(g.u, g.v, kind), 0)
-        hedge = (edge < _HEDGE) & free & s.hedged.ravel()[g.block] & (crop != NO_CROP)
-        code = _GROUND[kind]
-        code = np.where(crop != NO_CROP, CROP + crop, code)
-        code = np.where(kind == KIND['court'], COURT + palette % materials.COURT_COUNT, code)
-        code = np.where(river > 0, np.where(river > 1, CODE['water'], CODE['sand']), code)
-        code = np.where(
-            road & (g.asphalt | (river <= 1)),
-            np.where(g.asphalt, CODE['asphalt'], CODE['gravel']),
-            code,
-        )
-        code = np.where(road & g.asphalt & (g.middle < 0.25), CODE['marking'], code)
-        code = np.where(built, ROOF + palette, code)
-        code = np.where(
-            tree > 0, np.where(kind == KIND['conifer'], CODE['needles'], CODE['crown']), code
-        )
-        code = np.where(hedge, CODE['crown'], code).astype(np.uint8)
+        tree = np.where(free & ~built & (edge > 1), self._trees(g.u, g.v, kind), np.float32(0))
+        hedged = s.hedged.ravel()[g.block] & (crop != NO_CROP)
+        tree = np.where((edge < _HEDGE) & free & hedged, np.float32(_HEDGE_HEIGHT), tree)
+        code = _on_ground(g, kind, crop, palette, river)
+        leaves = np.where(kind == KIND['conifer'], CODE['needles'], CODE['crown'])
+        code = np.where(tree > 0, leaves, np.where(built, ROOF + palette, code)).astype(np.uint8)
         height = np.where(built, s.height.ravel()[g.parcel], tree)
-        height = np.where(hedge, np.float32(1.8), height).astype(np.float32)
-        tint = s.tint.reshape(-1, materials.TINTS)[g.parcel]
+        tint = s.tint.reshape(-1, materials.TINTS)[g.parcel] * materials.TINT_SHARE[code]
         return Cover(code, tint, height, built, palette, kind, crop, edge, g.v)
 
     def street(self, e: np.ndarray, n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -220,9 +225,9 @@ class World:
 
     def near(self, crs: str, box: tuple[float, float, float, float]) -> Land:
         """The land in box = (west, south, east, north), metres in `crs`."""
-        zone = int(crs.split(':')[1])
-        salt = int(hash32(self.seed, zone) >> np.uint32(2))
-        return Land(salt, parcels.survey(self.seed, crs, self.cities, box))
+        return Land(
+            parcels.zone_seed(self.seed, crs), parcels.survey(self.seed, crs, self.cities, box)
+        )
 
 
 def make_world(seed: int, cities: int) -> World:
