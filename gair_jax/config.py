@@ -63,14 +63,10 @@ class DataConfig:
 
     dir: str = setting('prepared', 'run', 'folder that holds prepared data sets')
     name: str = setting('synthetic_world', 'input', 'builder: synthetic_world, photos, eurosat_rgb')
-    variant: str = setting(
-        'tiny', 'input', 'which build of it, as given to gair data build --variant'
-    )
+    variant: str = setting('tiny', 'input', 'which build of it (gair data build --variant)')
     train_split: str = setting('train', 'input', 'split that is trained on')
     eval_split: str = setting('val', 'run', 'split of the validation losses')
-    balance: str = setting(
-        'none', 'input', 'none, or group: every group (city) drawn equally often'
-    )
+    balance: str = setting('none', 'input', 'none, or group: every city drawn equally often')
     threads: int = setting(4, 'run', 'reading threads, >= 1; never changes a batch')
 
 
@@ -80,22 +76,14 @@ class RsInputConfig:
 
     sensor: str = setting('sentinel2_10', 'model', 'sensor contract (gair_jax.sensors.CONTRACTS)')
     window: int = setting(96, 'input', 'side of the window cut from the tile, in its pixels')
-    placement: str = setting(
-        'random', 'input', 'random or centre window, or whole: the tile resized'
-    )
-    size: int = setting(
-        96, 'input', 'side of the network input, pixels; the window is resized to it'
-    )
-    kernel: str = setting(
-        'cubic_antialias', 'input', 'cubic_antialias (a = -0.5), or cubic (a = -0.75)'
-    )
+    placement: str = setting('random', 'input', 'random or centre, or whole: the tile resized')
+    size: int = setting(96, 'input', 'side of the network input, pixels (resized to)')
+    kernel: str = setting('cubic_antialias', 'input', 'cubic_antialias (a = -0.5) or cubic (-0.75)')
     flip: float = setting(0.5, 'input', 'probability of a horizontal flip, which moves xy too')
     jitter: float = setting(0.7, 'input', 'probability of colour jitter')
     jitter_brightness: float = setting(0.2, 'input', 'brightness factor drawn from 1 +- this')
     jitter_contrast: float = setting(0.2, 'input', 'contrast factor drawn from 1 +- this')
-    jitter_bands: tuple[str, ...] = setting(
-        ('B02', 'B03', 'B04'), 'input', 'bands that are jittered'
-    )
+    jitter_bands: tuple[str, ...] = setting(('B02', 'B03', 'B04'), 'input', 'jittered bands')
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -103,17 +91,13 @@ class SvInputConfig:
     """How a street view photo becomes network input."""
 
     size: int = setting(224, 'input', 'side of the network input, pixels')
-    kernel: str = setting(
-        'cubic_antialias', 'input', 'cubic_antialias (a = -0.5), or cubic (a = -0.75)'
-    )
+    kernel: str = setting('cubic_antialias', 'input', 'cubic_antialias (a = -0.5) or cubic (-0.75)')
     flip: float = setting(0.5, 'input', 'probability of a horizontal flip')
     jitter: float = setting(0.3, 'input', 'probability of colour jitter')
     jitter_brightness: float = setting(0.1, 'input', 'brightness factor drawn from 1 +- this')
     jitter_contrast: float = setting(0.1, 'input', 'contrast factor drawn from 1 +- this')
     jitter_saturation: float = setting(0.1, 'input', 'saturation factor drawn from 1 +- this')
-    jitter_hue: float = setting(
-        0.1, 'input', 'hue turned by up to this share of the circle, 0..0.5'
-    )
+    jitter_hue: float = setting(0.1, 'input', 'largest turn of hue, share of the circle, 0..0.5')
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -121,9 +105,7 @@ class NoiseConfig:
     """Von Mises-Fisher noise on positions (paper section 5.4)."""
 
     kappa: float = setting(0.0, 'input', 'concentration; 0 is off, 300 moves a point about 460 km')
-    target: str = setting(
-        'location', 'input', 'location: only the lonlat encoded; both: xy is redrawn'
-    )
+    target: str = setting('location', 'input', 'location: lonlat alone; both: xy is redrawn too')
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -134,9 +116,7 @@ class InputConfig:
     sv: SvInputConfig = _section(SvInputConfig)
     noise: NoiseConfig = _section(NoiseConfig)
     augment: bool = setting(True, 'input', 'off: no flip, no jitter, first date, centred window')
-    date: str = setting(
-        'random', 'input', 'random, or first: which acquisition of the tile is read'
-    )
+    date: str = setting('random', 'input', 'random or first: which date of the tile is read')
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -150,16 +130,12 @@ class EncoderConfig:
     heads: int = setting(0, 'model', 'attention heads; must divide dim')
     mlp_dim: int = setting(0, 'model', 'hidden width of the feed-forward blocks')
     patch: int = setting(16, 'model', 'side of a patch, pixels of the network input')
-    position: str = setting(
-        'learned', 'model', 'learned, sincos (fixed), or alibi (2-D distance bias)'
-    )
+    position: str = setting('learned', 'model', 'learned, sincos or alibi (2-D distance bias)')
     class_token: bool = setting(False, 'model', 'put a learned token before the patches')
     qkv_bias: bool = setting(True, 'model', 'biases on queries, keys and values')
     norm_eps: float = setting(1e-6, 'model', 'epsilon of the layer norms')
     final_norm: bool = setting(True, 'model', 'layer norm after the last layer')
-    pooling: str = setting(
-        'mean', 'model', 'mean of patch tokens, class token, or pooler (tanh of class)'
-    )
+    pooling: str = setting('mean', 'model', 'mean (of patches), class, or pooler (tanh)')
     attention_dropout: float = setting(0.0, 'model', 'dropout on attention weights, 0..1')
     hidden_dropout: float = setting(0.0, 'model', 'dropout after projections, 0..1')
 
@@ -169,9 +145,7 @@ class LocationConfig:
     """Random Fourier features of Equal Earth at several scales (paper 3.3, GeoCLIP)."""
 
     enabled: bool = setting(True, 'model', 'off: no location encoder, so no SECL (w/o Loc)')
-    sigma: tuple[float, ...] = setting(
-        (1.0, 16.0, 256.0), 'model', 'frequency scale of each branch'
-    )
+    sigma: tuple[float, ...] = setting((1.0, 16.0, 256.0), 'model', 'scale of each branch')
     frequencies: int = setting(256, 'model', 'frequencies a branch')
     hidden: tuple[int, ...] = setting((1024, 1024, 1024), 'model', 'hidden widths of each branch')
 
@@ -181,18 +155,10 @@ class NiliConfig:
     """How the tile's patch grid is read at a point (paper 3.2)."""
 
     kind: str = setting('nili', 'model', 'nili, bilinear, bicubic, mean (w/o NILI) or attention')
-    hidden: tuple[int, ...] = setting(
-        (256,) * 4, 'model', 'ReLU widths of H; () is one affine layer'
-    )
-    schedule: str = setting(
-        'gather', 'model', 'gather (few queries) or convolve (many): same numbers'
-    )
-    padding: str = setting(
-        'border', 'model', 'bilinear and bicubic outside the grid: border or zeros'
-    )
-    coordinates: str = setting(
-        'centred', 'model', 'centred; history: its transposed [0, 1] reading'
-    )
+    hidden: tuple[int, ...] = setting((256,) * 4, 'model', 'ReLU widths of H; () is affine')
+    schedule: str = setting('gather', 'model', 'gather (few queries) or convolve (many)')
+    padding: str = setting('border', 'model', 'of bilinear and bicubic: border or zeros')
+    coordinates: str = setting('centred', 'model', 'centred, or history (transposed, [0, 1])')
     layers: int = setting(2, 'model', 'layers of the attention query')
     heads: int = setting(8, 'model', 'heads of the attention query')
 
@@ -203,9 +169,7 @@ class MaeConfig:
 
     mask_ratio: float = setting(0.75, 'model', 'share of RS patches that is masked, 0..1')
     norm_pixels: bool = setting(True, 'model', 'targets normalised within each patch')
-    photo: bool = setting(
-        True, 'model', 'the photo is a special masked patch of the tile, at its xy'
-    )
+    photo: bool = setting(True, 'model', 'the photo is one more masked patch, at its xy')
     photo_side: int = setting(16, 'model', 'side of the photo target, pixels')
     decoder_dim: int = setting(512, 'model', 'decoder width')
     decoder_depth: int = setting(8, 'model', 'decoder layers')
@@ -222,12 +186,8 @@ class ModelConfig:
     location: LocationConfig = _section(LocationConfig)
     nili: NiliConfig = _section(NiliConfig)
     mae: MaeConfig = _section(MaeConfig)
-    projections: tuple[str, ...] = setting(
-        (), 'model', 'sides with a linear projection: rs, sv, location'
-    )
-    dtype: str = setting(
-        'float32', 'model', 'compute type of the transformers: float32 or bfloat16'
-    )
+    projections: tuple[str, ...] = setting((), 'model', 'projected sides: rs, sv, location')
+    dtype: str = setting('float32', 'model', 'of the transformers: float32 or bfloat16')
     remat: str = setting('none', 'model', 'recompute in the backward pass: none, dots or full')
     rolled: bool = setting(False, 'model', 'layers as one rolled loop: compiles fast, runs slower')
 
@@ -244,13 +204,9 @@ class LossConfig:
     )
     temperature: float = setting(0.07, 'loss', 'softmax temperature, > 0')
     learn_temperature: bool = setting(False, 'loss', 'train the temperature, from the value above')
-    distillation: float = setting(
-        0.0, 'loss', 'weight of cosine distillation to the start encoders'
-    )
+    distillation: float = setting(0.0, 'loss', 'weight of cosines with the start encoders')
     mask_same_tile: bool = setting(False, 'loss', 'photos of the anchor tile are no negatives')
-    mask_radius_m: float = setting(
-        0.0, 'loss', 'places nearer than this are no negatives; 0 is off'
-    )
+    mask_radius_m: float = setting(0.0, 'loss', 'nearer places are no negatives; 0 is off')
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -258,9 +214,7 @@ class BankConfig:
     """The memory bank of past places (paper 3.4)."""
 
     size: int = setting(4096, 'loss', 'slots; 0 is no bank')
-    content: str = setting(
-        'positions', 'loss', 'positions (re-encoded with gradient), or embeddings'
-    )
+    content: str = setting('positions', 'loss', 'positions (re-encoded) or embeddings')
     start: str = setting('empty', 'loss', 'empty (masked), or null_island (random, as in history)')
 
 

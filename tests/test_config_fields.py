@@ -147,9 +147,7 @@ def _parts(config):
 def lowered_step(config):
     """The text of the training step, never compiled."""
     goal, transform, make, key = _parts(config)
-    take = functools.partial(
-        step.train_step, objective=goal, optimizer=transform, seed=config.seed
-    )
+    take = functools.partial(step.train_step, objective=goal, optimizer=transform, seed=config.seed)
     batch = first_batch(config)
     shapes = {name: jax.ShapeDtypeStruct(x.shape, x.dtype) for name, x in batch.items()}
     return jax.jit(take).lower(jax.eval_shape(make, key), shapes).as_text()

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Mapping
 from types import TracebackType
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -58,7 +59,7 @@ def _truncate(path: pathlib.Path, after_step: int) -> list[dict[str, float]]:
     return kept
 
 
-def _event_writer(workdir: pathlib.Path, after_step: int):  # noqa: ANN202 (tensorboardX is lazy)
+def _event_writer(workdir: pathlib.Path, after_step: int) -> Any:
     from tensorboardX import SummaryWriter
 
     return SummaryWriter(str(workdir / 'tensorboard'), purge_step=after_step + 1)
