@@ -53,7 +53,9 @@ def _tasks() -> dict[str, dict[str, Any]]:
         _task('location', 'place_regression', 'photo', 'regression', globe.REGRESSIONS),
         _task('location', 'place_class', 'photo', 'class', globe.SPECIES),
     ]
-    return {task['label']: task for task in found}
+    tasks = {task['label']: task for task in found}
+    tasks['crop_type']['dates'] = 'all'  # no single date tells the crops apart
+    return tasks
 
 
 def _content() -> prepared.Content:
