@@ -12,7 +12,7 @@ def get_config(preset: str = 'paper') -> Config:
     """Encoders 128 wide, 32-pixel windows, 64-pixel photos."""
     config = base.get_config(preset)
     config.data.name, config.data.variant = 'synthetic_world', 'tiny'
-    config.batch, config.steps = 128, 240
+    config.batch, config.steps = 128, 300
     config.input.rs.window = config.input.rs.size = 32
     config.input.rs.jitter = config.input.sv.jitter = 0.0
     config.input.sv.size = 64
@@ -27,7 +27,7 @@ def get_config(preset: str = 'paper') -> Config:
     model.nili.hidden = (128, 128)
     model.rolled = True
     config.bank.size = 512
-    config.optimizer.rate, config.optimizer.rate_batch = 1e-3, 0
+    config.optimizer.rate, config.optimizer.rate_batch = 2e-3, 0
     config.optimizer.warmup = 0.1
-    config.checkpoint.every = config.eval.every = 80
+    config.checkpoint.every = config.eval.every = 100
     return config
