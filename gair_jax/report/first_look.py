@@ -57,7 +57,8 @@ def run(
     if metrics.exists():
         summary = {**tables.training_summary(metrics), **summary}
         title = f'Losses of {workdir.name}, {origin}'
-        figures.loss_curve(tables.read_metrics(metrics), out / 'loss.png', title)
+        records = tables.with_candidates(tables.read_metrics(metrics))
+        figures.loss_curve(records, out / 'loss.png', title)
     seconds = summary.get('training_seconds', 0.0) + summary['first_look_seconds']
     summary = {'seconds': round(seconds, 1), **summary, 'looked_at': looked_at}
     write_json(summary, out / 'summary.json')

@@ -17,6 +17,7 @@ _EXPLAINED = (
     'trained (with half its 95 % interval), beside the same encoder with random parameters and '
     'a guess that ignores its input. Outcome: trained against random.'
 )
+_NOTHING = 1e-6  # SECL of an empty bank: zero but for rounding
 _ENCODERS = {'rs': 'tile', 'sv': 'photo', 'location': 'place'}
 
 
@@ -44,9 +45,9 @@ def with_candidates(records: Sequence[Mapping[str, float]]) -> list[Mapping[str,
 
     A run whose SECL is always zero (no location encoder) keeps all of them.
     """
-    if not any(record.get('secl', 0.0) > 0 for record in records):
+    if not any(record.get('secl', 0.0) > _NOTHING for record in records):
         return list(records)
-    return [record for record in records if record.get('secl') != 0]
+    return [record for record in records if record.get('secl', 1.0) > _NOTHING]
 
 
 def training_summary(path: pathlib.Path) -> dict[str, float]:
