@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -53,14 +52,12 @@ def test_a_missing_config_file_is_named(tmp_path, capsys):
 
 
 @pytest.mark.parametrize('verb', [['train'], ['first-look'], ['data', 'build', 'photos']])
-def test_help_is_quick_and_teaches_by_example(verb):
-    start = time.perf_counter()
+def test_help_teaches_by_example(verb):
     done = subprocess.run(
         [sys.executable, '-m', 'gair_jax.cli', *verb, '--help'], capture_output=True, text=True
     )
     assert done.returncode == 0
     assert 'gair ' + verb[0] in done.stdout and 'example' in done.stdout
-    assert time.perf_counter() - start < 5  # a hang, not a benchmark
 
 
 def test_help_loads_nothing_heavy():

@@ -123,6 +123,8 @@ class _Run:
         self.objective = objective.create(config)
         self.optimizer = optimizer.create(config, self.steps)
         self.rate = optimizer.schedule(config, self.steps)
+        # A data set that does not fit the settings is refused before anything is written.
+        self.data.examples_at([0])
         workdir.mkdir(parents=True, exist_ok=True)
         _write_config(config, workdir)
         self.saver = checkpoint.Saver(workdir, config, self.data.contracts)

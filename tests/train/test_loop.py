@@ -124,6 +124,14 @@ def test_a_run_without_length_is_refused(field, value, toy_set, tmp_path):
     assert not (tmp_path / 'run').exists()
 
 
+def test_a_window_larger_than_the_tiles_is_refused_before_anything_is_written(toy_set, tmp_path):
+    config = tiny_config(*toy_set)
+    config.input.rs.window = 200
+    with pytest.raises(InputError, match='at least input.rs.window = 200 pixels a side, found 40'):
+        train(config, tmp_path / 'run')
+    assert not (tmp_path / 'run').exists()
+
+
 def test_a_batch_that_devices_cannot_share_is_refused(toy_set, tmp_path):
     config = tiny_config(*toy_set)
     config.batch = 6
