@@ -1,4 +1,4 @@
-"""The house's directions (DESIGN, section 3), read from the source without running it."""
+"""The directions of imports, read from the source without running it."""
 
 import ast
 import pathlib

@@ -25,7 +25,7 @@ def test_bands_are_taken_by_description_in_contract_order(tmp_path):
     assert found.bands.dtype == np.uint16
 
 
-# Indices of the ten bands, from the table of spec/real-data.md.
+# Indices of the ten bands.
 @pytest.mark.parametrize(
     ('count', 'order', 'indices'),
     [

@@ -1,4 +1,4 @@
-"""The official layout, written out here from its description (spec/gair-model.md, section 3)."""
+"""The official layout, written out here from its description."""
 
 import jax
 import jax.numpy as jnp

@@ -32,7 +32,7 @@ def test_between_two_cells(kind):
 
 def test_zeros_fade_in_the_outer_half_cell_and_border_does_not():
     ones, corner = jnp.ones((1, H, W, 1)), jnp.asarray([[[-1.0, -1.0], [-1.0, 0.0]]])
-    # spec/gair-model.md section 1: half at an edge, a quarter at a corner.
+    # Zero padding, in closed form: half at an edge, a quarter at a corner.
     faded = interpolation.bilinear(ones, corner, 'zeros')
     np.testing.assert_allclose(faded[0, :, 0], [0.25, 0.5], atol=1e-6)
     for kind in (interpolation.bilinear, interpolation.bicubic):

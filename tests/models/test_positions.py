@@ -9,7 +9,7 @@ def test_slopes_of_a_power_of_two_are_halved_steps():
 
 
 def test_slopes_of_twelve_heads_interleave():
-    # spec/gair-model.md section 1: 2^-1..2^-8, then 2^-0.5, 2^-1.5, 2^-2.5, 2^-3.5.
+    # ALiBi for 12 heads: 2^-1..2^-8, then 2^-0.5, 2^-1.5, 2^-2.5, 2^-3.5.
     expected = 2.0 ** -np.array([1, 2, 3, 4, 5, 6, 7, 8, 0.5, 1.5, 2.5, 3.5])
     np.testing.assert_allclose(positions.alibi_slopes(12), expected)
 

@@ -140,7 +140,7 @@ def test_a_batch_that_devices_cannot_share_is_refused(toy_set, tmp_path):
 
 
 def test_several_devices_give_the_numbers_of_one(toy_set, tmp_path):
-    """DESIGN section 5: the loss to 1e-6 relative, with SGD every parameter to 1e-6."""
+    """The first loss to 1e-6 relative; with SGD every parameter to 1e-6."""
     config = tiny_config(*toy_set)
     config.steps, config.optimizer.name = 3, 'sgd'
     for count in (1, 4):
