@@ -1,0 +1,50 @@
+"""Every experiment can be loaded, built and told apart, and says how it is run."""
+
+import pathlib
+
+import pytest
+
+from gair_jax import cli
+from gair_jax.input import pipeline
+from gair_jax.train import checkpoint, objective, optimizer
+
+FOLDER = pathlib.Path(__file__).resolve().parents[1] / 'configs' / 'pretrain'
+FILES = sorted(path for path in FOLDER.glob('*.py') if path.name != '__init__.py')
+
+# What the paper's sections 5.2, 5.4, 5.5 and Table 6 vary.
+EXPECTED = {
+    'without_nili': ['model.nili.kind'],
+    'without_location': ['model.location.enabled', 'loss.secl_weight', 'bank.size'],
+    'without_both': ['model.location.enabled', 'model.nili.kind', 'loss.secl_weight', 'bank.size'],
+    'bilinear': ['model.nili.kind'],
+    'bicubic': ['model.nili.kind'],
+    'debias': ['epochs', 'model.sv.enabled'],
+    'noise': ['epochs', 'input.noise.kappa'],
+    'patch16': ['model.rs.patch'],
+    'input128': ['input.rs.window', 'input.rs.size'],
+}
+
+
+def load(name, preset=''):
+    return cli.load_config(f'{FOLDER / name}.py{preset}', [])
+
+
+@pytest.mark.parametrize('name', [path.stem for path in FILES])
+def test_every_experiment_can_be_built(name):
+    config = load(name)
+    pipeline.check(config)
+    objective.create(config)
+    optimizer.create(config, 100)
+    assert f'--config=configs/pretrain/{name}.py' in (FOLDER / f'{name}.py').read_text()
+
+
+@pytest.mark.parametrize('preset', ['paper', 'release', 'history'])
+def test_every_preset_can_be_built(preset):
+    objective.create(load('base', f':{preset}'))
+
+
+@pytest.mark.parametrize('name', EXPECTED)
+def test_an_ablation_changes_only_what_it_is_about(name):
+    stored = checkpoint.to_json(load('gair_base'))
+    changed = [text.split(' was ')[0] for text in checkpoint.differences(stored, load(name))]
+    assert changed == EXPECTED[name]
