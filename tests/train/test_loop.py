@@ -254,12 +254,13 @@ def test_killed_five_times_at_random_it_ends_bit_for_bit_the_same(toy_set, tmp_p
 
     def start(workdir):
         command = [sys.executable, '-m', 'gair_jax.cli', 'train']
-        return subprocess.Popen(
-            [*command, f'--config={module}', f'--workdir={workdir}'],
-            env={**os.environ, 'XLA_FLAGS': ''},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-        )
+        with (tmp_path / 'log').open('ab') as log:
+            return subprocess.Popen(
+                [*command, f'--config={module}', f'--workdir={workdir}'],
+                env={**os.environ, 'XLA_FLAGS': ''},
+                stdout=log,
+                stderr=log,
+            )
 
     def steps_taken(workdir: pathlib.Path):
         path = workdir / 'metrics.jsonl'
@@ -274,6 +275,5 @@ def test_killed_five_times_at_random_it_ends_bit_for_bit_the_same(toy_set, tmp_p
             time.sleep(0.003)
         run.kill()
         run.wait()
-    last = start(tmp_path / 'killed')
-    assert last.wait() == 0, last.stderr.read().decode()
+    assert start(tmp_path / 'killed').wait() == 0, (tmp_path / 'log').read_text()
     assert_same(params_of(tmp_path / 'killed', 40), params_of(tmp_path / 'whole', 40))
