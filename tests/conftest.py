@@ -16,6 +16,7 @@ os.environ['JAX_COMPILATION_CACHE_DIR'] = tempfile.mkdtemp(prefix='gair-jax-comp
 os.environ['JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS'] = '0.5'
 atexit.register(shutil.rmtree, os.environ['JAX_COMPILATION_CACHE_DIR'], ignore_errors=True)
 
+import hypothesis  # noqa: E402
 import jax  # noqa: E402
 import pytest  # noqa: E402
 from jaxtyping import install_import_hook  # noqa: E402
@@ -23,6 +24,9 @@ from jaxtyping import install_import_hook  # noqa: E402
 import tests.typechecking  # noqa: E402, F401 (the hook looks it up by name)
 
 jax.config.update('jax_numpy_rank_promotion', 'raise')
+# Tests fail for what they find, not for how long a busy machine takes.
+hypothesis.settings.register_profile('untimed', deadline=None)
+hypothesis.settings.load_profile('untimed')
 # Not `train`: its dataclasses hold shape structs and shardings in the places of arrays.
 CHECKED = ('geo', 'input', 'losses', 'models', 'scores', 'sensors')
 install_import_hook([f'gair_jax.{room}' for room in CHECKED], 'tests.typechecking.check')
