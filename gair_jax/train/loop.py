@@ -228,29 +228,30 @@ class _Run:
 
     def _validate(self, done: int, state: TrainState) -> None:
         """Writes the training loss on the validation split, and keeps the best parameters."""
-        if not self._val_batches:
+        data = self._val_data
+        if data is None:
             return
+        count = min(self.config.eval.batches, data.steps_per_epoch)
         sums: dict[str, float] = {}
-        for batch in self._val_batches:
-            metrics = self.eval_step(state, sharding.put_batch(self.mesh, batch))
+        # The first batches of the split, read anew: kept, they would hold gigabytes at full size.
+        for i in range(count):
+            metrics = self.eval_step(state, sharding.put_batch(self.mesh, data.batch(i)))
             for name, value in jax.device_get(metrics).items():
                 sums[name] = sums.get(name, 0.0) + float(value)
-        means = {f'val_{k}': v / len(self._val_batches) for k, v in sums.items()}
+        means = {f'val_{k}': v / count for k, v in sums.items()}
         self.writer.write(done, means)
         if math.isfinite(means['val_loss']):
             self.saver.save_best(state, means['val_loss'])
 
     @functools.cached_property
-    def _val_batches(self) -> list[dict[str, np.ndarray]]:
-        """The first batches of the validation split, the same at every validation."""
+    def _val_data(self) -> Pipeline | None:
+        """The validation split, or None where the data set has none."""
         if self.config.data.eval_split not in self.data.splits:
-            return []
-        data = Pipeline(
+            return None
+        return Pipeline(
             self.config, self.config.data.eval_split, train=False,
             process_index=jax.process_index(), process_count=jax.process_count(),
         )  # fmt: skip
-        count = min(self.config.eval.batches, math.ceil(data.examples / self.config.batch))
-        return [data.batch(i) for i in range(count)]
 
     def close(self) -> None:
         """Closes what is being written."""

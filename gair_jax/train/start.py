@@ -13,7 +13,7 @@ SUBTREES = ('rs', 'sv', 'location')
 
 
 def sources(config: Config) -> dict[str, str]:
-    """Subtree -> the checkpoint it starts from, or 'drawn'; kept in every checkpoint's config."""
+    """Subtree -> the checkpoint it starts from, or 'drawn'; `config.init` keeps it on record."""
     return {
         name: getattr(config.init, name) or config.init.all or 'drawn'
         for name in SUBTREES

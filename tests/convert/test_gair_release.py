@@ -123,7 +123,8 @@ def test_the_training_code_s_extra_keys_are_known():
         )
     }
     extra |= {'rs_encoder.s2_encoder.transformer.norm_out.weight': np.zeros(D)}
-    gair_release.params(official() | extra, tree)
+    with_extra = gair_release.params(official() | extra, tree)
+    jax.tree.map(np.testing.assert_array_equal, with_extra, gair_release.params(official(), tree))
 
 
 def test_the_final_norm_is_required_where_the_model_has_one():
