@@ -5,14 +5,14 @@ import sys
 
 import pytest
 
-from gair_jax import cli
+from gair_jax import cli, config_files
 from gair_jax.config import InputError
 
 CONFIG = 'configs/pretrain/quickstart.py'
 
 
 def test_overrides_take_the_type_of_their_field():
-    config = cli.load_config(
+    config = config_files.load(
         CONFIG,
         ['--config.batch=8', '--config.model.nili.hidden=(3,4)', '--config.input.augment=false'],
     )
@@ -20,9 +20,9 @@ def test_overrides_take_the_type_of_their_field():
 
 
 def test_a_preset_is_chosen_after_a_colon():
-    assert cli.load_config('configs/pretrain/base.py:release', []).model.projections == ('sv',)
+    assert config_files.load('configs/pretrain/base.py:release', []).model.projections == ('sv',)
     with pytest.raises(InputError, match="found 'published'"):
-        cli.load_config('configs/pretrain/base.py:published', [])
+        config_files.load('configs/pretrain/base.py:published', [])
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import pathlib
 
 import pytest
 
-from gair_jax import cli
+from gair_jax import config_files
 from gair_jax.input import pipeline
 from gair_jax.train import checkpoint, objective, optimizer
 
@@ -26,7 +26,7 @@ EXPECTED = {
 
 
 def load(name, preset=''):
-    return cli.load_config(f'{FOLDER / name}.py{preset}', [])
+    return config_files.load(f'{FOLDER / name}.py{preset}', [])
 
 
 @pytest.mark.parametrize('name', [path.stem for path in FILES])

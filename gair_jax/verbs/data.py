@@ -1,62 +1,17 @@
-"""The command line's words: verbs, options and their help."""
+"""`gair data`: list, build and check data sets."""
 
 import argparse
+import importlib
 import os
-from collections.abc import Callable, Mapping
 from typing import Any
-
-Run = Callable[[argparse.Namespace, list[str]], int]
-Raw = argparse.RawDescriptionHelpFormatter
 
 PHOTO_COLUMNS = (
     'photo tile tile_date lon lat date heading licence group split id left top right bottom crs'
 )
 
 
-def add_verbs(verbs: Any, run: Mapping[str, Run]) -> None:
-    """Adds every verb to the sub-parsers `verbs`; `run` says which function each calls."""
-    _add_train(verbs, run['train'])
-    _add_first_look(verbs, run['first-look'])
-    _add_data(verbs, run)
-
-
-def _add_train(verbs: Any, run: Run) -> None:
-    train = verbs.add_parser(
-        'train',
-        formatter_class=Raw,
-        help='pre-train; resumes by itself',
-        description='Pre-trains a model. A workdir that holds a checkpoint of the same run is '
-        'resumed.\nAny setting is overridden by --config.SECTION.FIELD=VALUE; gair_jax/config.py '
-        'explains each.',
-        epilog='examples:\n'
-        '  gair train --config=configs/pretrain/quickstart.py --workdir=runs/quickstart\n'
-        '  gair train --config=configs/pretrain/gair_base.py:release --workdir=runs/base '
-        '--config.batch=64',
-    )
-    train.add_argument('--config', required=True, help='config file, or file:preset')
-    train.add_argument('--workdir', required=True, help='folder of checkpoints and metrics')
-    train.set_defaults(run=run)
-
-
-def _add_first_look(verbs: Any, run: Run) -> None:
-    look = verbs.add_parser(
-        'first-look',
-        formatter_class=Raw,
-        help='what a checkpoint has learnt: retrieval, place in the tile, linear probes',
-        description='Evaluates a checkpoint on the test split of the data set it was trained on:\n'
-        'retrieval of photos among tiles, the place of a photo inside its tile, and linear probes\n'
-        'of each encoder against the same encoder at random initialisation. Writes summary.json\n'
-        'and pictures, and prints a table that says what each figure means.',
-        epilog='example:\n  gair first-look --checkpoint=runs/quickstart',
-    )
-    look.add_argument('--checkpoint', required=True, help='workdir or checkpoint folder')
-    look.add_argument('--out', default='', help='folder written to (default: the checkpoint)')
-    look.add_argument('--data-dir', default='', help='prepared data (default: as in training)')
-    look.add_argument('--seed', type=int, default=0, help='seed of windows and samples')
-    look.set_defaults(run=run)
-
-
-def _add_data(verbs: Any, run: Mapping[str, Run]) -> None:
+def add(verbs: Any) -> None:
+    """Adds the verb to the sub-parsers `verbs`."""
     data = verbs.add_parser('data', help='list, build and check data sets')
     actions = data.add_subparsers(dest='action', required=True, metavar='ACTION')
     build = actions.add_parser('build', help='raw files -> a prepared data set; resumable')
@@ -69,15 +24,15 @@ def _add_data(verbs: Any, run: Mapping[str, Run]) -> None:
         parser.add_argument(
             '--workers', type=int, default=os.cpu_count() or 1, help='processes; change no byte'
         )
-        parser.set_defaults(run=run['build'])
+        parser.set_defaults(run=run_build)
     listed = actions.add_parser('list', help='the data sets known and those prepared')
     listed.add_argument('--data-dir', default='prepared', help='where prepared sets lie')
-    listed.set_defaults(run=run['list'])
+    listed.set_defaults(run=run_list)
     check = actions.add_parser('check', help='read every record; exit 1 where something is wrong')
     check.add_argument('name', help='builder, such as photos')
     check.add_argument('--variant', default='default', help='which build of it')
     check.add_argument('--data-dir', default='prepared', help='where prepared sets lie')
-    check.set_defaults(run=run['check'])
+    check.set_defaults(run=run_check)
 
 
 def _add_synthetic(sets: Any) -> None:
@@ -99,7 +54,7 @@ def _add_eurosat(sets: Any) -> None:
 def _add_photos(sets: Any) -> None:
     parser = sets.add_parser(
         'photos',
-        formatter_class=Raw,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
         help='your own photos and tiles, from a table',
         description='Imports a CSV or Parquet table with GeoTIFF tiles and JPEG or PNG photos.\n'
         f'Columns known: {PHOTO_COLUMNS}.\n'
@@ -147,3 +102,28 @@ def fractions(text: str) -> tuple[float, float, float]:
     if min(train, val, test) < 0 or abs(train + val + test - 1) > 1e-6:
         raise argparse.ArgumentTypeError(f'{text!r}: expected shares that add up to 1')
     return train, val, test
+
+
+def run_build(arguments: argparse.Namespace, rest: list[str]) -> int:
+    """`gair data build NAME`."""
+    builder = importlib.import_module(f'gair_jax.builders.{arguments.name}.builder')
+    words = ('verb', 'action', 'name', 'run')
+    print(builder.build(**{k: v for k, v in vars(arguments).items() if k not in words}))
+    return 0
+
+
+def run_list(arguments: argparse.Namespace, rest: list[str]) -> int:
+    """`gair data list`."""
+    from gair_jax.builders import catalogue
+
+    catalogue.print_table(arguments.data_dir)
+    return 0
+
+
+def run_check(arguments: argparse.Namespace, rest: list[str]) -> int:
+    """`gair data check NAME`."""
+    from gair_jax.builders import catalogue
+
+    found = catalogue.check(arguments.data_dir, arguments.name, arguments.variant)
+    print(found)
+    return 1 if found.findings else 0
