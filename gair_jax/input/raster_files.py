@@ -105,6 +105,42 @@ class RasterFile:
         return bands
 
 
+class RasterArray:
+    """A raster in memory, read as a `RasterFile` is.
+
+    Attributes:
+      name: what errors call it.
+      shape: rows and columns.
+      place: where it lies.
+      sensor: the contract of its bands.
+    """
+
+    def __init__(
+        self,
+        bands: Shaped[np.ndarray, 'h w c'],
+        sensor: SensorContract,
+        place: Georeference | None = None,
+        name: str = 'tile',
+    ) -> None:
+        """`bands` are the contract's, in its order, or all of a known order (10, 12 or 13)."""
+        if bands.ndim != 3:
+            raise InputError(
+                f'{name}: expected an array [rows, columns, bands], found {bands.shape}.'
+            )
+        if bands.shape[-1] != len(sensor.bands):
+            bands = bands[..., sensor.select(_known_order(bands.shape[-1], name))]
+        self.name, self.place, self.sensor = name, place, sensor
+        self.shape = (bands.shape[0], bands.shape[1])
+        self._bands = bands
+
+    def window(self, row: int, col: int, h: int, w: int) -> Shaped[np.ndarray, 'h w c']:
+        """The bands of a window that lies in the raster, in stored units."""
+        return self._bands[row : row + h, col : col + w]
+
+
+Raster = RasterFile | RasterArray
+
+
 @contextlib.contextmanager
 def open_raster(
     path: str | os.PathLike[str],
@@ -155,6 +191,13 @@ def stored_names(source: Any, order: str, wanted: tuple[str, ...]) -> tuple[str,
             f'expected band descriptions, or 10, 12 or 13 Sentinel-2 bands; found {source.count} '
             f'bands described as {source.descriptions[0]}, ...'
         )
+    return names
+
+
+def _known_order(count: int, name: str) -> tuple[str, ...]:
+    names = sensors.BAND_ORDERS.get(count)
+    if names is None:
+        raise InputError(f'{name}: expected 10, 12 or 13 Sentinel-2 bands, found {count}.')
     return names
 
 

@@ -1,0 +1,1 @@
+"""What the user of a checkpoint calls: load, embed, query, map, search."""
