@@ -46,7 +46,11 @@ def check_types(config: Any, prefix: str = '') -> None:
     """Refuses tuples with elements of another type than annotated; single values were cast."""
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
-        if section_of(field):
+        if kind := section_of(field):
+            if not isinstance(value, kind):
+                raise InputError(
+                    f'{prefix}{field.name}: expected {kind.__name__}, found {value!r}.'
+                )
             check_types(value, f'{prefix}{field.name}.')
         elif isinstance(value, tuple):
             element = typing.get_args(field.type)[0]
@@ -90,6 +94,9 @@ class RsInputConfig:
 class SvInputConfig:
     """How a street view photo becomes network input."""
 
+    sensor: str = setting(
+        'street_view_rgb', 'input', 'sensor contract (gair_jax.sensors.CONTRACTS)'
+    )
     size: int = setting(224, 'input', 'side of the network input, pixels')
     kernel: str = setting('cubic_antialias', 'input', 'cubic_antialias (a = -0.5) or cubic (-0.75)')
     flip: float = setting(0.5, 'input', 'probability of a horizontal flip')
@@ -135,7 +142,9 @@ class EncoderConfig:
     qkv_bias: bool = setting(True, 'model', 'biases on queries, keys and values')
     norm_eps: float = setting(1e-6, 'model', 'epsilon of the layer norms')
     final_norm: bool = setting(True, 'model', 'layer norm after the last layer')
-    pooling: str = setting('mean', 'model', 'mean (of patches), class, or pooler (tanh)')
+    pooling: str = setting(
+        'mean', 'model', 'mean (of patches), class, pooler (tanh), mean_norm (norm after the mean)'
+    )
     attention_dropout: float = setting(0.0, 'model', 'dropout on attention weights, 0..1')
     hidden_dropout: float = setting(0.0, 'model', 'dropout after projections, 0..1')
 
@@ -187,6 +196,7 @@ class ModelConfig:
     nili: NiliConfig = _section(NiliConfig)
     mae: MaeConfig = _section(MaeConfig)
     projections: tuple[str, ...] = setting((), 'model', 'projected sides: rs, sv, location')
+    clip_hidden: int = setting(0, 'model', "width of CLIP features for GeoCLIP's head; 0: no head")
     dtype: str = setting('float32', 'model', 'of the transformers: float32 or bfloat16')
     remat: str = setting('none', 'model', 'recompute in the backward pass: none, dots or full')
     rolled: bool = setting(False, 'model', 'layers as one rolled loop: compiles fast, runs slower')

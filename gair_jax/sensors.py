@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float, Int, Shaped
 
 from gair_jax.config import InputError
 
-SCALINGS = ('two_sigma_uint8', 'z_score')
+SCALINGS = ('two_sigma_uint8', 'image_two_sigma_uint8', 'z_score')
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -23,10 +23,11 @@ class SensorContract:
       name: key in `CONTRACTS`.
       bands: band names in network order.
       unit: of the stored values: 'DN' (Sentinel-2 reflectance x 10000) or 'uint8'.
-      mean, std: per band, of stored value minus `offset`.
+      mean, std: per band, of stored value minus `offset`; () where each image has its own.
       offset: subtracted from stored values first; 1000 for unharmonised Sentinel-2 since 2022.
       scaling: 'two_sigma_uint8', u / 255 in [0, 1] with
-        u = trunc(clip((v - (m - 2s)) / (4s) * 255, 0, 255)); or 'z_score', (v - m) / s.
+        u = trunc(clip((v - (m - 2s)) / (4s) * 255, 0, 255)); 'image_two_sigma_uint8', the same with
+        m and s of the image at hand, which must then be given whole; or 'z_score', (v - m) / s.
       nodata: the stored value that, in every band at once, means nothing was seen; nan: none does.
     """
 
@@ -41,16 +42,26 @@ class SensorContract:
 
     def __post_init__(self) -> None:
         """Refuses a contract that contradicts itself."""
-        if not len(self.bands) == len(self.mean) == len(self.std):
-            raise InputError(
-                f'sensor contract {self.name}: expected one mean and std for each of its '
-                f'{len(self.bands)} bands, found {len(self.mean)} and {len(self.std)}.'
-            )
         if self.scaling not in SCALINGS:
             raise InputError(
                 f'sensor contract {self.name}: expected scaling {" or ".join(SCALINGS)}, found '
                 f'{self.scaling!r}.'
             )
+        if self.of_image and (self.mean or self.std):
+            raise InputError(
+                f'sensor contract {self.name}: scaling {self.scaling!r} expects no mean and std.'
+            )
+        count = 0 if self.of_image else len(self.bands)
+        if not count == len(self.mean) == len(self.std):
+            raise InputError(
+                f'sensor contract {self.name}: expected one mean and std for each of its '
+                f'{count} bands, found {len(self.mean)} and {len(self.std)}.'
+            )
+
+    @property
+    def of_image(self) -> bool:
+        """Whether the statistics are those of the image at hand."""
+        return self.scaling == 'image_two_sigma_uint8'
 
     def select(self, available: Sequence[str]) -> Int[np.ndarray, ' c']:
         """Indices of this contract's bands among `available`; InputError names a missing one."""
@@ -59,7 +70,9 @@ class SensorContract:
     def normalize(self, values: Shaped[np.ndarray, '*batch c']) -> Float[np.ndarray, '*batch c']:
         """Network input, float32, from stored values of this contract's bands, channels last.
 
-        A nan becomes 0, the lowest input of a scaled band and the mean of a z-scored one.
+        A nan becomes 0, the lowest input of a scaled band and the mean of a z-scored one. Where the
+        statistics are those of the image, the last axes are its rows, columns and bands, and pixels
+        without data are left out of them.
         """
         if values.shape[-1] != len(self.bands):
             raise InputError(
@@ -67,16 +80,36 @@ class SensorContract:
                 f'{values.shape[-1]}.'
             )
         v = values.astype(np.float32) - np.float32(self.offset)
-        mean, std = np.array(self.mean, np.float32), np.array(self.std, np.float32)
+        if self.of_image and values.ndim < 3:
+            raise InputError(
+                f'sensor contract {self.name}: expected a whole image (rows, columns, bands), '
+                f'found shape {values.shape}.'
+            )
+        if self.of_image:
+            mean, std = self._image_statistics(values, v)
+        else:
+            mean, std = np.array(self.mean, np.float32), np.array(self.std, np.float32)
         if self.scaling == 'z_score':
             return np.nan_to_num((v - mean) / std, nan=0.0)
-        level = np.clip((v - (mean - 2 * std)) / (4 * std) * 255, 0, 255)
+        with np.errstate(divide='ignore', invalid='ignore'):  # a band of one value has no spread
+            level = np.clip((v - (mean - 2 * std)) / (4 * std) * 255, 0, 255)
         return np.nan_to_num(np.trunc(level) / np.float32(255), nan=0.0)
 
     def missing(self, values: Shaped[np.ndarray, '*batch c']) -> Bool[np.ndarray, '*batch']:
         """Pixels without data: nodata in every band (a zero in one band is data), or nan in any."""
         nothing = (values == self.nodata).all(axis=-1)
         return nothing | np.isnan(values).any(axis=-1)
+
+    def _image_statistics(
+        self, values: Shaped[np.ndarray, '*batch y x c'], v: Float[np.ndarray, '*batch y x c']
+    ) -> tuple[Float[np.ndarray, '*batch 1 1 c'], Float[np.ndarray, '*batch 1 1 c']]:
+        """Mean and standard deviation (n - 1) of each band over the pixels that hold data."""
+        seen = ~self.missing(values)[..., None]
+        count = np.maximum(seen.sum(axis=(-3, -2), keepdims=True), 2)
+        mean = np.where(seen, v, 0).sum(axis=(-3, -2), keepdims=True, dtype=np.float64) / count
+        spread = np.where(seen, v - mean, 0)
+        std = np.sqrt((spread**2).sum(axis=(-3, -2), keepdims=True) / (count - 1))
+        return mean.astype(np.float32), std.astype(np.float32)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values; `from_dict` reads them back."""
@@ -109,6 +142,24 @@ BAND_ORDERS: dict[int | str, tuple[str, ...]] = {
     13: (*_L2A[:10], 'B10', *_L2A[10:]),
     'eurosat': (*_L2A[:8], 'B09', 'B10', 'B11', 'B12', 'B8A'),
 }
+
+# Of values 0..1: the usual statistics of ImageNet's photos (torchvision's model zoo; MAE, MoCo v3).
+_IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+
+
+def _photos(name: str, mean: Sequence[float], std: Sequence[float]) -> SensorContract:
+    """RGB photos, z-scored by statistics of values 0..255."""
+    return SensorContract(
+        name=name,
+        bands=('R', 'G', 'B'),
+        unit='uint8',
+        mean=tuple(mean),
+        std=tuple(std),
+        offset=0.0,
+        scaling='z_score',
+        nodata=float('nan'),
+    )
+
 
 CONTRACTS = {
     made.name: made
@@ -159,19 +210,30 @@ CONTRACTS = {
             scaling='two_sigma_uint8',
             nodata=0.0,
         ),
-        # Statistics of the authors' release, of values 0..255.
+        # What CROMA was trained on (antofuller/CROMA, README: mean +- 2 std to 8 bits, as SatMAE
+        # and SeCo): no statistics of a data set, each image has its own.
         SensorContract(
-            name='street_view_rgb',
-            bands=('R', 'G', 'B'),
-            unit='uint8',
+            name='sentinel2_12',
+            bands=_L2A,
+            unit='DN',
+            mean=(),
+            std=(),
+            offset=0.0,
+            scaling='image_two_sigma_uint8',
+            nodata=0.0,
+        ),
+        # Statistics of the authors' release, of values 0..255.
+        _photos(
+            'street_view_rgb',
             mean=(135.47184384, 142.28621995, 145.12271992),
             std=(59.19978436, 59.35279219, 72.02295734),
-            offset=0.0,
-            scaling='z_score',
-            nodata=float('nan'),
         ),
+        _photos('street_view_imagenet', *([255 * v for v in values] for values in _IMAGENET)),
+        # To [-1, 1]: the supervised ViTs of Steiner et al. 2021, as timm serves them.
+        _photos('street_view_half', mean=(127.5,) * 3, std=(127.5,) * 3),
     )
 }
+PHOTO_SENSORS = tuple(made.name for made in CONTRACTS.values() if made.bands == ('R', 'G', 'B'))
 
 
 def contract(name: str) -> SensorContract:

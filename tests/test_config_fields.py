@@ -39,6 +39,7 @@ CASES = {
     'input.rs.jitter_contrast': (0.5, JITTER),
     'input.rs.jitter_bands': (('B08',), JITTER),
     'input.sv.size': (24, {}),
+    'input.sv.sensor': ('street_view_imagenet', {}),
     'input.sv.kernel': ('cubic', {'input.sv.size': 24}),
     'input.sv.flip': (1.0, {}),
     'input.sv.jitter_brightness': (0.5, JITTER),

@@ -81,8 +81,36 @@ def test_a_contract_survives_json(name):
     text = json.dumps(CONTRACTS[name].to_dict(), allow_nan=False)
     again = SensorContract.from_dict(json.loads(text))
     assert again.to_dict() == CONTRACTS[name].to_dict()
-    v = np.random.default_rng(0).integers(0, 256, (2, len(again.bands)))
+    v = np.random.default_rng(0).integers(0, 256, (2, 2, len(again.bands)))
     np.testing.assert_array_equal(again.normalize(v), CONTRACTS[name].normalize(v))
+
+
+def test_statistics_of_the_image_itself_are_those_of_its_pixels_with_data():
+    sensor = CONTRACTS['sentinel2_12']
+    v = np.random.default_rng(0).integers(1, 6000, (2, 9, 8, 12)).astype(np.float32)
+    v[1] *= 0.5
+    whole = sensor.normalize(v)
+    m, s = v[1].mean((0, 1)), v[1].std((0, 1), ddof=1)
+    level = np.clip((v[1] - (m - 2 * s)) / (4 * s) * 255, 0, 255)
+    odd = np.rint(whole[1] * 255) != np.trunc(level)
+    assert (np.abs(level - np.rint(level))[odd] < 1e-3).all() and odd.mean() < 1e-2
+    holed = np.concatenate([v[1], np.zeros((9, 3, 12), np.float32)], axis=1)
+    np.testing.assert_array_equal(sensor.normalize(holed)[:, :8], whole[1])
+    flat = sensor.normalize(np.full((4, 4, 12), 700, np.uint16))  # no spread at all
+    np.testing.assert_array_equal(flat, 0)
+    with pytest.raises(InputError, match='expected a whole image'):
+        sensor.normalize(np.zeros((5, 12)))
+    with pytest.raises(InputError, match='expects no mean and std'):
+        SensorContract.from_dict({**TEN.to_dict(), 'scaling': 'image_two_sigma_uint8'})
+
+
+def test_photo_statistics_are_of_values_up_to_255():
+    white = np.full((1, 1, 3), 255, np.uint8)
+    np.testing.assert_allclose(CONTRACTS['street_view_half'].normalize(white), 1)
+    expected = (1 - np.array([0.485, 0.456, 0.406])) / [0.229, 0.224, 0.225]
+    np.testing.assert_allclose(
+        CONTRACTS['street_view_imagenet'].normalize(white)[0, 0], expected, rtol=1e-6
+    )
 
 
 def test_broken_contracts_are_refused():

@@ -1,12 +1,14 @@
-"""CROMA's optical encoder (Fuller et al. 2023; antofuller/CROMA, MIT) to our `rs` sub-tree."""
+"""CROMA's optical encoder (Fuller et al. 2023; antofuller/CROMA, MIT) and our `rs` sub-tree."""
 
 import numpy as np
 
+from gair_jax.config import InputError
 from gair_jax.convert import layers
 from gair_jax.convert.table import Rule, State, Tree, convert, linear, norm
 
 # Of CROMA's B01 B02 B03 B04 B05 B06 B07 B08 B8A B09 B11 B12, those of our ten-band sensor.
 TEN_BANDS = (1, 2, 3, 4, 5, 6, 7, 8, 10, 11)
+CHANNELS = 12
 UNUSED = ('s1_encoder.*', 's1_GAP_FFN.*', 's2_GAP_FFN.*', 'joint_encoder.*')
 
 
@@ -29,13 +31,28 @@ def gap_head(source: str = 's2_GAP_FFN.', target: str = 'gap') -> list[Rule]:
     ]
 
 
-def keep_bands(state: State, bands: tuple[int, ...], channels: int = 12) -> dict[str, np.ndarray]:
+def unused(template: Tree, prefix: str = '') -> tuple[str, ...]:
+    """Patterns of CROMA's keys that have no place in our tree."""
+    patterns = UNUSED if 'norm' in template['rs'] else (*UNUSED, 's2_encoder.transformer.norm_out*')
+    return tuple(prefix + pattern for pattern in patterns)
+
+
+def keep_bands(
+    state: State, bands: tuple[int, ...], prefix: str = '', channels: int = CHANNELS
+) -> dict[str, np.ndarray]:
     """The state dict with a patch embedding for some of its input channels.
 
     Its columns are ordered (channel, row, column); the bias stays.
+
+    Raises:
+      InputError: the patch embedding is absent, or not one of that many channels.
     """
-    key = 's2_encoder.linear_input.weight'
-    weight = np.asarray(state[key])
+    key = f'{prefix}s2_encoder.linear_input.weight'
+    weight = np.asarray(state.get(key, ()))
+    if weight.ndim != 2 or weight.shape[1] % channels:
+        raise InputError(
+            f'weights: {key}: expected columns for {channels} bands, found shape {weight.shape}.'
+        )
     kept = weight.reshape(len(weight), channels, -1)[:, bands].reshape(len(weight), -1)
     return {**state, key: kept}
 
@@ -46,6 +63,4 @@ def params(state: State, template: Tree) -> Tree:
     Raises:
       InputError: a key is missing, left over or of another shape.
     """
-    final_norm = 'norm' in template['rs']
-    unused = UNUSED if final_norm else (*UNUSED, 's2_encoder.transformer.norm_out.*')
-    return convert(state, rules(final_norm=final_norm), template, unused)
+    return convert(state, rules(final_norm='norm' in template['rs']), template, unused(template))

@@ -1,15 +1,22 @@
-"""The three-scale location encoder of GeoCLIP (Vivanco Cepeda et al. 2023) and of GAIR."""
+"""GeoCLIP (Vivanco Cepeda et al. 2023): its location encoder, which GAIR shares, and image head."""
 
-from gair_jax.convert.table import Rule, State, Tree, convert, linear
+from gair_jax.convert.table import Rule, State, Tree, convert, linear, same
+
+UNUSED = ('*logit_scale', '*gps_queue*', '*image_encoder.CLIP.*')
 
 
 def rules(hidden: int, source: str = '', target: str = 'location') -> list[Rule]:
     """The table of an encoder with `hidden` hidden layers a branch; the branches are stacked."""
     branch = f'{source}LocEnc{{i}}'
-    table = [Rule(f'{target}/frequencies', f'{branch}.capsule.0.b')]
+    table = [same(f'{target}/frequencies', f'{branch}.capsule.0.b')]
     for layer in range(hidden):
         table += linear(f'{target}/branches/hidden_{layer}', f'{branch}.capsule.{2 * layer + 1}')
     return table + linear(f'{target}/branches/out', f'{branch}.head.0')
+
+
+def image_head(source: str = '', target: str = 'clip') -> list[Rule]:
+    """The table of the network that takes CLIP features into the space of the places."""
+    return [*linear(f'{target}/hidden', f'{source}0'), *linear(f'{target}/out', f'{source}2')]
 
 
 def hidden_layers(location: Tree) -> int:

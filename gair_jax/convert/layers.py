@@ -1,8 +1,32 @@
 """Names of transformer layers in the reference implementations."""
 
+import math
+
 import numpy as np
 
-from gair_jax.convert.table import Rule, linear, norm, qkv
+from gair_jax.convert.table import Rule, linear, norm, qkv, same
+
+# Transformers renamed the layers of its ViTModel in release 5: list of layers, then our names.
+HUGGING_FACE = {
+    '4': {
+        'layers': 'encoder.layer',
+        'query': 'attention.attention.query',
+        'key': 'attention.attention.key',
+        'value': 'attention.attention.value',
+        'attention_out': 'attention.output.dense',
+        'mlp_in': 'intermediate.dense',
+        'mlp_out': 'output.dense',
+    },
+    '5': {
+        'layers': 'layers',
+        'query': 'attention.q_proj',
+        'key': 'attention.k_proj',
+        'value': 'attention.v_proj',
+        'attention_out': 'attention.o_proj',
+        'mlp_in': 'mlp.fc1',
+        'mlp_out': 'mlp.fc2',
+    },
+}
 
 
 def croma(
@@ -23,30 +47,23 @@ def croma(
     ]
 
 
-def hugging_face(target: str, source: str) -> list[Rule]:
-    """Layers of transformers' ViTModel, by the names of its releases 4.x."""
-    layer = f'{source}{{i}}'
-    products = (
-        ('query', 'attention.attention.query'),
-        ('key', 'attention.attention.key'),
-        ('value', 'attention.attention.value'),
-        ('attention_out', 'attention.output.dense'),
-        ('mlp_in', 'intermediate.dense'),
-        ('mlp_out', 'output.dense'),
-    )
+def hugging_face(target: str, source: str, spelling: str) -> list[Rule]:
+    """Layers of transformers' ViTModel; `spelling` is its release, '4' or '5'."""
+    names = dict(HUGGING_FACE[spelling])
+    layer = f'{source}{names.pop("layers")}.{{i}}'
     rules = [*norm(f'{target}/attention_norm', f'{layer}.layernorm_before')]
     rules += norm(f'{target}/mlp_norm', f'{layer}.layernorm_after')
-    for ours, theirs in products:
+    for ours, theirs in names.items():
         rules += linear(f'{target}/{ours}', f'{layer}.{theirs}')
     return rules
 
 
-def timm(target: str, source: str) -> list[Rule]:
-    """Layers of timm's ViT, with bias on queries, keys and values."""
+def timm(target: str, source: str, qkv_bias: bool = True) -> list[Rule]:
+    """Layers of timm's ViT."""
     layer = f'{source}{{i}}'
     return [
         *norm(f'{target}/attention_norm', f'{layer}.norm1'),
-        *qkv(target, f'{layer}.attn.qkv', bias=True),
+        *qkv(target, f'{layer}.attn.qkv', bias=qkv_bias),
         *linear(f'{target}/attention_out', f'{layer}.attn.proj'),
         *norm(f'{target}/mlp_norm', f'{layer}.norm2'),
         *linear(f'{target}/mlp_in', f'{layer}.mlp.fc1'),
@@ -54,14 +71,21 @@ def timm(target: str, source: str) -> list[Rule]:
     ]
 
 
-def patch_convolution(target: str, source: str) -> list[Rule]:
-    """A patch embedding stored as a convolution (out, channel, row, column)."""
-    return [
-        Rule(f'{target}/kernel', f'{source}.weight', lambda w: w.reshape(len(w), -1).T),
-        Rule(f'{target}/bias', f'{source}.bias'),
-    ]
+def patch_convolution(target: str, source: str, channels: int = 3) -> list[Rule]:
+    """A patch embedding stored as a convolution (out, channel, row, column), patches square."""
+
+    def join(kernel: np.ndarray) -> np.ndarray:
+        side = math.isqrt(len(kernel) // channels)
+        return kernel.T.reshape(-1, channels, side, side)
+
+    kernel = Rule(
+        f'{source}.weight', (f'{target}/kernel',), lambda w: (w.reshape(len(w), -1).T,), join
+    )
+    return [kernel, same(f'{target}/bias', f'{source}.bias')]
 
 
-def first_row(array: np.ndarray) -> np.ndarray:
-    """A parameter stored with a batch axis of one."""
-    return array[0]
+def batched(target: str, source: str, axes: int = 1) -> Rule:
+    """A parameter stored with leading axes of one."""
+    first = (0,) * axes
+    new = (np.newaxis,) * axes
+    return Rule(source, (target,), lambda a: (a[first],), lambda a: a[new])

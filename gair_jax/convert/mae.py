@@ -1,6 +1,4 @@
-"""The masked autoencoder of facebookresearch/mae to our `rs` and `mae` sub-trees."""
-
-import numpy as np
+"""The masked autoencoder of facebookresearch/mae, and our `rs` and `mae` sub-trees."""
 
 from gair_jax.convert import layers
 from gair_jax.convert.table import Rule, State, Tree, convert, linear, norm
@@ -12,11 +10,11 @@ def rules() -> list[Rule]:
     """The table."""
     return [
         *layers.patch_convolution('rs/patch', 'patch_embed.proj'),
-        Rule('rs/class_token', 'cls_token', _token),
+        layers.batched('rs/class_token', 'cls_token', 2),
         *layers.timm('rs/transformer/layers', 'blocks.'),
         *norm('rs/norm', 'norm'),
         *linear('mae/embed', 'decoder_embed'),
-        Rule('mae/mask_token', 'mask_token', _token),
+        layers.batched('mae/mask_token', 'mask_token', 2),
         *layers.timm('mae/transformer/layers', 'decoder_blocks.'),
         *norm('mae/norm', 'decoder_norm'),
         *linear('mae/pixels', 'decoder_pred'),
@@ -30,7 +28,3 @@ def params(state: State, template: Tree) -> Tree:
       InputError: a key is missing, left over or of another shape.
     """
     return convert(state, rules(), template, UNUSED)
-
-
-def _token(array: np.ndarray) -> np.ndarray:
-    return array[0, 0]

@@ -48,6 +48,47 @@ def place_window(
     return offsets[0], offsets[1]
 
 
+def centred_window(at: tuple[float, float], shape: Shape, size: int) -> tuple[int, int, bool]:
+    """The window of the authors' release: `size` pixels a side around the pixel that holds `at`.
+
+    It is shifted inwards at the raster's edges. Where the raster is smaller than the window, it
+    starts at the raster's first row or column, and reaches beyond the last.
+
+    Args:
+      at: row and column, in pixels from the raster's upper left corner.
+      shape: rows and columns of the raster.
+      size: of the window.
+
+    Returns:
+      First row and column, and whether it was shifted.
+
+    Raises:
+      InputError: the point is outside the raster.
+    """
+    if not all(0 <= place < n for place, n in zip(at, shape, strict=True)):
+        raise InputError(
+            f'point: expected a place in the raster of {shape[0]} x {shape[1]} pixels, found row '
+            f'{at[0]:.6g}, column {at[1]:.6g}.'
+        )
+    centred = [int(place) - size // 2 for place in at]
+    row, col = (max(0, min(c, n - size)) for c, n in zip(centred, shape, strict=True))
+    return row, col, [row, col] != centred
+
+
+def window_bounds(
+    transform: Float[np.ndarray, '6'], row: int, col: int, size: int | Shape
+) -> Float[np.ndarray, '4']:
+    """(left, top, right, bottom) of a window at its nominal size, whatever the raster holds.
+
+    `transform` is that of a north-up raster: (a, 0, c, 0, e, f) of x = a col + c, y = e row + f.
+    """
+    rows, cols = _pair(size)
+    a, _, left, _, e, top = transform
+    return np.array(
+        [left + a * col, top + e * row, left + a * (col + cols), top + e * (row + rows)]
+    )
+
+
 def window_xy(
     tile_xy: Float[np.ndarray, '*batch 2'], tile_shape: Shape, row: int, col: int, size: int | Shape
 ) -> Float[np.ndarray, '*batch 2']:

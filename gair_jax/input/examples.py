@@ -28,7 +28,8 @@ class Examples:
         self._config, self._input = config, config.input
         self.photos = store.photos(split)
         rs = contract(config.input.rs.sensor)
-        self.contracts: dict[str, SensorContract] = {'rs': rs, 'sv': contract('street_view_rgb')}
+        sv = contract(config.input.sv.sensor)
+        self.contracts: dict[str, SensorContract] = {'rs': rs, 'sv': sv}
         self._tiles = TileWindows(store.tiles, config.input.rs, rs)
         jittered = config.input.rs.jitter_bands if config.input.rs.jitter else ()
         self._jittered = band_indices(rs.bands, jittered)

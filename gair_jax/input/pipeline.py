@@ -18,7 +18,7 @@ from gair_jax.input.examples import Arrays, Examples
 from gair_jax.input.resize import KERNELS
 from gair_jax.input.store import Store
 from gair_jax.input.tile_windows import WindowInfo
-from gair_jax.sensors import SensorContract, band_indices, contract
+from gair_jax.sensors import PHOTO_SENSORS, SensorContract, band_indices, contract
 
 Batch = dict[str, np.ndarray]
 
@@ -157,6 +157,7 @@ def check(config: Config) -> None:
             'input.rs.placement': (rs.placement, PLACEMENTS),
             'input.rs.kernel': (rs.kernel, KERNELS),
             'input.sv.kernel': (sv.kernel, KERNELS),
+            'input.sv.sensor': (sv.sensor, PHOTO_SENSORS),
             'input.noise.target': (noise.target, NOISE_TARGETS),
         }
     )

@@ -12,6 +12,7 @@ from jaxtyping import Array, Float
 from gair_jax.config import Config, InputError, ModelConfig
 from gair_jax.models import interpolation, vit
 from gair_jax.models.attention_query import AttentionQuery
+from gair_jax.models.heads import ClipHead
 from gair_jax.models.location import LAST_WEIGHTS, LocationEncoder
 from gair_jax.models.location import spec as location_spec
 from gair_jax.models.nili import COORDINATES, SCHEDULES, Nili, NiliSpec
@@ -29,8 +30,9 @@ class Model:
     """The model that a config describes; `build` makes it.
 
     Every method is a pure function of its arguments. `params` holds the sub-trees rs, sv, location,
-    nili and projections, each only where the config enables it. A `key` is for dropout alone; None
-    is no dropout. Images are network input, channels last; places are degrees, longitude first.
+    nili, projections and clip, each only where the config enables it. A `key` is for dropout alone;
+    None is no dropout. Images are network input, channels last; places are degrees, longitude
+    first.
     """
 
     config: Config
@@ -39,6 +41,7 @@ class Model:
     location: LocationEncoder | None
     nili: Nili | AttentionQuery | None
     projections: Mapping[str, nn.Dense]
+    clip: ClipHead | None = None
 
     def init(self, key: Array) -> Params:
         """Draws all parameters; each sub-tree depends only on the key and on its own settings."""
@@ -98,6 +101,10 @@ class Model:
             return x
         return run(self.projections[side], params['projections'][side], x)
 
+    def project_clip(self, params: Params, features: Float[Array, 'b c']) -> Float[Array, 'b d']:
+        """CLIP image features [B, model.clip_hidden] to the space of the places (GeoCLIP)."""
+        return run(self._required('clip', self.clip), params['clip'], features)
+
     def apply(
         self, params: Params, batch: Mapping[str, Array], *, key: Array | None = None
     ) -> dict[str, Array]:
@@ -148,6 +155,10 @@ class Model:
                 )['params']
                 for side, module in self.projections.items()
             }
+        if self.clip is not None:
+            features = jnp.zeros((1, self.clip.hidden))
+            # Not one more split, which would change the other keys.
+            params['clip'] = self.clip.init(jax.random.fold_in(key, 1), features)['params']
         return params
 
     def _encode(
@@ -158,6 +169,8 @@ class Model:
         return run(encoder, params[side], images, deterministic=key is None, rngs=rngs)
 
     def _required(self, side: str, encoder: Any) -> Any:
+        if encoder is None and side == 'clip':
+            raise InputError('model.clip_hidden: this needs the image head of GeoCLIP, found 0.')
         if encoder is None:
             raise InputError(f'model.{side}.enabled: this needs the {side} encoder, found False.')
         return encoder
@@ -187,7 +200,10 @@ def build(config: Config) -> Model:
                 f'model.embed_dim: expected {width}, the width of the {side} side, or '
                 f'{side!r} in model.projections, found {model.embed_dim}.'
             )
-    return Model(config, rs, sv, location, nili, projections)
+    if model.clip_hidden < 0:
+        raise InputError(f'model.clip_hidden: expected at least 0, found {model.clip_hidden}.')
+    clip = ClipHead(model.clip_hidden, model.embed_dim) if model.clip_hidden else None
+    return Model(config, rs, sv, location, nili, projections, clip)
 
 
 def rs_encoder(config: Config) -> Vit | None:

@@ -6,6 +6,18 @@ from jaxtyping import Array, Float
 from gair_jax.models.transformer import dense, gelu
 
 
+class ClipHead(nn.Module):
+    """GeoCLIP's image head: CLIP features through one ReLU layer into the space of the places."""
+
+    hidden: int
+    out: int
+
+    @nn.compact
+    def __call__(self, features: Float[Array, 'b c']) -> Float[Array, 'b d']:
+        """Embeddings that are compared with those of places."""
+        return dense(self.out, name='out')(nn.relu(dense(self.hidden, name='hidden')(features)))
+
+
 class Head(nn.Module):
     """Layer norm, a GELU layer for each width of `hidden`, then a linear map to `out` values."""
 

@@ -7,10 +7,12 @@ backward pass needs in and out of large buffers.
 """
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import linen as nn
 from jaxtyping import Array, Float
 
@@ -23,6 +25,7 @@ REMAT = {
 }
 DTYPES = {'float32': jnp.float32, 'bfloat16': jnp.bfloat16}
 WEIGHTS = nn.initializers.truncated_normal(0.02)  # the ViT reference code's choice, all products
+LAYERS = 'layers'  # sub-tree of the stacked parameters
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -77,6 +80,31 @@ def run(module: nn.Module, params: Any, *args: Any, **kwargs: Any) -> Any:
     return module.apply({'params': params}, *args, **kwargs)
 
 
+def apart(params: Any) -> Any:
+    """Parameters with the layers of every stack as a list, for calls that run many times.
+
+    A compiled call takes each layer out of a stack by copying it, which on a CPU costs a tenth of a
+    small batch. `together` inside the compiled function undoes this, and XLA drops both.
+    """
+    if not isinstance(params, Mapping):
+        return params
+    taken = {name: apart(value) for name, value in params.items() if name != LAYERS}
+    if LAYERS not in params:
+        return taken
+    layers = params[LAYERS]
+    depth = len(jax.tree.leaves(layers)[0])
+    return {**taken, LAYERS: [jax.tree.map(lambda x, i=i: x[i], layers) for i in range(depth)]}
+
+
+def together(params: Any) -> Any:
+    """What was given to `apart`."""
+    if isinstance(params, list):
+        return jax.tree.map(lambda *rows: jnp.stack(rows), *params)
+    if not isinstance(params, Mapping):
+        return params
+    return {name: together(value) for name, value in params.items()}
+
+
 @jax.custom_vjp
 def gelu(x: Float[Array, '*shape']) -> Float[Array, '*shape']:
     """The exact (erf) GELU, computed in float32 and returned in the type of x.
@@ -116,7 +144,8 @@ def attend(
         logits = logits + bias
     weights = jax.nn.softmax(logits, axis=-1).astype(value.dtype)
     weights = dropout(weights, deterministic=deterministic)
-    return jnp.einsum('bhnm,bmhd->bnhd', weights, value)
+    # Written to 'bnhd' at once, einsum swaps the operands, and a CPU then takes three times as long.
+    return jnp.einsum('bhnm,bmhd->bhnd', weights, value).transpose(0, 2, 1, 3)
 
 
 class Layer(nn.Module):
@@ -129,6 +158,7 @@ class Layer(nn.Module):
     spec: TransformerSpec
     length: int  # N, which the flat stream does not tell
     deterministic: bool
+    collect: bool = False
 
     @nn.compact
     def __call__(
@@ -136,8 +166,8 @@ class Layer(nn.Module):
         x: Float[Array, 'bn d'],
         bias: Float[Array, '#b #h n n'] | None,
         position: Float[Array, '#b n d'] | None,
-    ) -> tuple[Float[Array, 'bn d'], None]:
-        """Returns the stream after this layer, in the form of a loop body."""
+    ) -> tuple[Float[Array, 'bn d'], Float[Array, 'bn d'] | None]:
+        """The stream after this layer, as a loop body's state and, to `collect`, its output."""
         spec, dtype = self.spec, DTYPES[self.spec.dtype]
         drop = nn.Dropout(spec.hidden_dropout, deterministic=self.deterministic)
         y = nn.LayerNorm(spec.norm_eps, dtype, name='attention_norm')(x)
@@ -145,7 +175,8 @@ class Layer(nn.Module):
         x = x + drop(dense(spec.dim, dtype, name='attention_out')(y))
         y = nn.LayerNorm(spec.norm_eps, dtype, name='mlp_norm')(x)
         y = gelu(dense(spec.mlp_dim, dtype, name='mlp_in')(y))
-        return x + drop(dense(spec.dim, dtype, name='mlp_out')(y)), None
+        x = x + drop(dense(spec.dim, dtype, name='mlp_out')(y))
+        return x, x if self.collect else None
 
     def _attention(
         self, y: Array, bias: Array | None, position: Array | None
@@ -170,7 +201,6 @@ class Transformer(nn.Module):
 
     spec: TransformerSpec
 
-    @nn.compact
     def __call__(
         self,
         tokens: Float[Array, 'b n d'],
@@ -187,6 +217,21 @@ class Transformer(nn.Module):
           position: see `Layer`.
           deterministic: no dropout; otherwise the caller gives the stream 'dropout'.
         """
+        return self.levels(tokens, bias, position, deterministic)[0]
+
+    @nn.compact
+    def levels(
+        self,
+        tokens: Float[Array, 'b n d'],
+        bias: Float[Array, '#b #h n n'] | None,
+        position: Float[Array, '#b n d'] | None,
+        deterministic: bool,
+        wanted: tuple[int, ...] = (),
+    ) -> tuple[Float[Array, 'b n d'], Float[Array, 'k b n d'] | None]:
+        """What a call returns, and the tokens after each of the `wanted` layers, counted from 0.
+
+        For these the tokens after every layer are held at once; without any, None is returned.
+        """
         spec = self.spec
         b, n, d = tokens.shape
         x = tokens.astype(DTYPES[spec.dtype]).reshape(b * n, d)
@@ -198,8 +243,9 @@ class Transformer(nn.Module):
             length=spec.depth,
             unroll=1 if spec.rolled else spec.depth,
         )
-        x, _ = layers(spec, n, deterministic, name='layers')(x, bias, position)
-        return x.reshape(b, n, d)
+        x, each = layers(spec, n, deterministic, bool(wanted), name=LAYERS)(x, bias, position)
+        kept = None if each is None else each[np.asarray(wanted)].reshape(-1, b, n, d)
+        return x.reshape(b, n, d), kept
 
     def _layer(self) -> type[nn.Module]:
         if self.spec.remat == 'none':

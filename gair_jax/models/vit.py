@@ -1,6 +1,7 @@
 """One vision transformer for remote sensing and street view (Dosovitskiy et al. 2021)."""
 
 import dataclasses
+from collections.abc import Callable
 
 import jax.numpy as jnp
 from flax import linen as nn
@@ -19,7 +20,7 @@ SIZES = {
     'L': (1024, 24, 16, 4096),
 }
 POSITIONS = ('learned', 'sincos', 'alibi')
-POOLINGS = ('mean', 'class', 'pooler')
+POOLINGS = ('mean', 'class', 'pooler', 'mean_norm')
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -35,8 +36,8 @@ class VitSpec:
       position: one of `POSITIONS`.
       class_token: a learned token before the patches.
       final_norm: layer norm after the last layer.
-      pooling: one of `POOLINGS`: mean of the patch tokens, the class token, or tanh of a linear map
-        of it.
+      pooling: one of `POOLINGS`: mean of the patch tokens; the class token; tanh of a linear map of
+        it; or 'mean_norm', where the final norm follows the mean and leaves the tokens alone.
     """
 
     layers: TransformerSpec
@@ -63,7 +64,11 @@ class VitSpec:
                 f'{where}.patch: expected a divisor of the input size {self.image[0]} x '
                 f'{self.image[1]}, found {self.patch}.'
             )
-        if self.pooling != 'mean' and not self.class_token:
+        if self.pooling == 'mean_norm' and not self.final_norm:
+            raise InputError(
+                f"{where}.pooling: 'mean_norm' expects {where}.final_norm=True, found False."
+            )
+        if self.pooling in ('class', 'pooler') and not self.class_token:
             raise InputError(
                 f'{where}.pooling: {self.pooling!r} expects {where}.class_token=True, found False.'
             )
@@ -137,6 +142,8 @@ class Vit(nn.Module):
         *,
         keep: Int[Array, 'b k'] | None = None,
         deterministic: bool = True,
+        levels: tuple[int, ...] = (),
+        norm_last: bool = False,
     ) -> dict[str, Array]:
         """Encodes images.
 
@@ -145,10 +152,13 @@ class Vit(nn.Module):
           keep: indices of the patches that are encoded, in this order (masked autoencoding);
             None is all of them.
           deterministic: no dropout; otherwise the caller gives the stream 'dropout'.
+          levels: indices of layers, from 0, whose patch tokens are wanted.
+          norm_last: the final norm is applied to the last of them too, whichever layer it is.
 
         Returns:
           class_tokens [B, 0 or 1, D], patch_tokens [B, N or K, D] and pooled [B, D], float32, all
-          after the final norm where there is one.
+          after the final norm where there is one (but see pooling 'mean_norm'); with `levels` also
+          levels [L, B, N or K, D].
         """
         spec = self.spec
         h, w = self._grid(images)
@@ -164,11 +174,14 @@ class Vit(nn.Module):
         if spec.class_token:
             x, bias = self._with_class(x, table[0], bias)
         x = nn.Dropout(spec.layers.hidden_dropout, deterministic=deterministic)(x)
-        x = Transformer(spec.layers, name='transformer')(x, bias=bias, deterministic=deterministic)
-        x = x.astype(jnp.float32)
-        if spec.final_norm:
-            x = nn.LayerNorm(spec.layers.norm_eps, name='norm')(x)
-        return self._split(x)
+        transformer = Transformer(spec.layers, name='transformer')
+        x, each = transformer.levels(x, bias, None, deterministic, levels)
+        norm = nn.LayerNorm(spec.layers.norm_eps, name='norm') if spec.final_norm else _unchanged
+        out = self._split(x.astype(jnp.float32), norm)
+        if each is None:
+            return out
+        kept = each[:, :, first:].astype(jnp.float32)
+        return {**out, 'levels': kept.at[-1].set(norm(kept[-1])) if norm_last else kept}
 
     def _grid(self, images: Float[Array, 'b y x c']) -> tuple[int, int]:
         spec, (_, y, x, c) = self.spec, images.shape
@@ -208,15 +221,22 @@ class Vit(nn.Module):
             bias = jnp.pad(bias, ((0, 0), (0, 0), (1, 0), (1, 0)))
         return jnp.concatenate([first, x], axis=1), bias
 
-    def _split(self, x: Float[Array, 'b m d']) -> dict[str, Array]:
-        first = int(self.spec.class_token)
+    def _split(self, x: Float[Array, 'b m d'], norm: Callable[[Array], Array]) -> dict[str, Array]:
+        first, pooling = int(self.spec.class_token), self.spec.pooling
+        x = x if pooling == 'mean_norm' else norm(x)
         tokens = {'class_tokens': x[:, :first], 'patch_tokens': x[:, first:]}
+        if pooling == 'mean_norm':
+            return {**tokens, 'pooled': norm(jnp.mean(x[:, first:], axis=1))}
         if self.spec.pooling == 'mean':
             return {**tokens, 'pooled': jnp.mean(x[:, first:], axis=1)}
         pooled = x[:, 0]
         if self.spec.pooling == 'pooler':
             pooled = jnp.tanh(dense(self.spec.layers.dim, name='pooler')(pooled))
         return {**tokens, 'pooled': pooled}
+
+
+def _unchanged(x: Array) -> Array:
+    return x
 
 
 def _kept_bias(bias: Float[Array, '1 h n n'], keep: Int[Array, 'b k']) -> Float[Array, 'b h k k']:

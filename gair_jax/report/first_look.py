@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from gair_jax.report import figures, tables
-from gair_jax.sensors import contract
+from gair_jax.sensors import SensorContract, contract
 from gair_jax.train import checkpoint
 from gair_jax.transfer.first_look import Effort, first_look
 from gair_jax.transfer.retrieve import Evidence
@@ -52,7 +52,7 @@ def run(
     origin = 'synthetic data' if summary['synthetic'] else 'real data'
     out.mkdir(parents=True, exist_ok=True)
     if evidence:
-        draw(evidence, out, origin)
+        draw(evidence, out, origin, config.input.sv.sensor)
     metrics = workdir / 'metrics.jsonl'
     if metrics.exists():
         summary = {**tables.training_summary(metrics), **summary}
@@ -73,20 +73,25 @@ def write_json(values: dict[str, Any], path: pathlib.Path) -> None:
     os.replace(part, path)
 
 
-def draw(evidence: Evidence, out: pathlib.Path, origin: str) -> None:
+def draw(
+    evidence: Evidence, out: pathlib.Path, origin: str, sensor: str = 'street_view_rgb'
+) -> None:
     """Pictures of photos from the best to the worst, none of them picked by hand.
 
     Args:
         evidence: what was found.
         out: folder.
         origin: of the data, as the titles call it.
+        sensor: contract of the photos.
     """
-    count = len(evidence.ranks)
-    if cases := _cases(evidence):
+    count, photos = len(evidence.ranks), contract(sensor)
+    if cases := _cases(evidence, photos):
         title = f'Where was it taken? Best to worst of {count} test photos, {origin}'
         figures.heat_maps(cases, out / 'heat_maps.png', title)
     title = f'Photo to map, best to worst of {count}, {origin}'
-    figures.retrieval_panel(_answers(evidence), out / 'retrieval.png', title, candidates=count)
+    figures.retrieval_panel(
+        _answers(evidence, photos), out / 'retrieval.png', title, candidates=count
+    )
 
 
 def _earlier(path: pathlib.Path) -> dict[str, Any]:
@@ -102,21 +107,21 @@ def _plain(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _cases(evidence: Evidence) -> list[figures.Case]:
+def _cases(evidence: Evidence, sensor: SensorContract) -> list[figures.Case]:
     views, places = evidence.views, evidence.places
     if places is None:
         return []
     windows = figures.stretch(views.rgb)
     return [
         figures.Case(
-            _photo(views.photo[i]), windows[i], places.heat[i], views.xy[i], places.found[i],
-            places.error_m[i],
+            _photo(views.photo[i], sensor), windows[i], places.heat[i], views.xy[i],
+            places.found[i], places.error_m[i],
         )
         for i in _spread(places.error_m)
     ]  # fmt: skip
 
 
-def _answers(evidence: Evidence) -> list[figures.Answer]:
+def _answers(evidence: Evidence, sensor: SensorContract) -> list[figures.Answer]:
     views = evidence.views
     windows = figures.stretch(views.rgb)
     answers = []
@@ -126,16 +131,15 @@ def _answers(evidence: Evidence) -> list[figures.Answer]:
         own = np.flatnonzero(top == i)
         answers.append(
             figures.Answer(
-                _photo(views.photo[i]), windows[top], views.xy[top], similarity[top],
-                int(own[0]) if own.size else -1, int(evidence.ranks[i]),
+                _photo(views.photo[i], sensor), windows[top], views.xy[top],
+                similarity[top], int(own[0]) if own.size else -1, int(evidence.ranks[i]),
             )
         )  # fmt: skip
     return answers
 
 
-def _photo(pixels: np.ndarray) -> np.ndarray:
+def _photo(pixels: np.ndarray, sensor: SensorContract) -> np.ndarray:
     """Network input back to RGB in [0, 1]."""
-    sensor = contract('street_view_rgb')
     return (pixels * np.array(sensor.std) + np.array(sensor.mean)) / 255
 
 

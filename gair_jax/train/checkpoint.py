@@ -2,25 +2,31 @@
 
 Under a workdir, `checkpoints/STEP` hold whole training states and `best/STEP` the parameters with
 the lowest validation loss. Each is one folder that appears by rename, and its parameters are an
-item of their own, so that a reader need not know the optimiser.
+item of their own, so that a reader need not know the optimiser. A converted checkpoint is one such
+folder anywhere, written by `write`: parameters, and what its source held beside them.
 """
 
 import dataclasses
 import json
 import os
 import pathlib
+import shutil
+from collections.abc import Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from absl import logging
 from orbax.checkpoint import v1 as ocp
 
 from gair_jax import sensors
 from gair_jax.config import Config, InputError, section_of
+from gair_jax.train import checkpoint_bytes
 from gair_jax.train.state import Params, TrainState
 
 FORMAT = 1
+MARK = '_CHECKPOINT_METADATA'  # the file that makes a folder one of Orbax's
 
 
 def to_json(config: Config) -> dict[str, Any]:
@@ -54,20 +60,21 @@ def _differences(old: dict[str, Any], new: Any, prefix: str) -> Any:
         if dataclasses.is_dataclass(value):
             yield from _differences(old.get(field.name, {}), value, name + '.')
         elif field.metadata['affects'] != 'run':
-            plain = list(value) if isinstance(value, tuple) else value
-            if old.get(field.name) != plain:
-                yield f'{name} was {old.get(field.name)!r}, now {plain!r}'
+            # A setting that the run's version did not have yet acted as its default does.
+            was, now = (_plain(x) for x in (old.get(field.name, field.default), value))
+            if was != now:
+                yield f'{name} was {was!r}, now {now!r}'
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
 
 
 class Saver:
     """Saves a run's states under its workdir, keeping the newest few and the best one."""
 
     def __init__(self, workdir: pathlib.Path, config: Config, contracts: dict[str, Any]) -> None:
-        self.record = {
-            'format': FORMAT,
-            'config': to_json(config),
-            'contracts': {k: c.to_dict() for k, c in contracts.items()},
-        }
+        self.record = record(config, contracts)
         self._latest = _checkpointer(workdir / 'checkpoints', config.checkpoint.keep)
         self._best = _checkpointer(workdir / 'best', 1)
 
@@ -119,26 +126,105 @@ class Saver:
             ) from error
 
 
-def load(path: str | os.PathLike[str]) -> tuple[Config, Params, dict[str, sensors.SensorContract]]:
-    """Config, parameters and sensor contracts of a workdir (its best, else its newest) or one step.
+def record(config: Config, contracts: Mapping[str, sensors.SensorContract]) -> dict[str, Any]:
+    """What a reader of parameters must know, as JSON values; `read_record` takes it apart."""
+    return {
+        'format': FORMAT,
+        'config': to_json(config),
+        'contracts': {k: c.to_dict() for k, c in contracts.items()},
+    }
 
-    Raises InputError where `path` holds no checkpoint of this project.
+
+def read_record(values: Mapping[str, Any]) -> tuple[Config, dict[str, sensors.SensorContract]]:
+    """The config and the sensor contracts of a `record`; InputError for one of another version."""
+    if (found := values.get('format')) != FORMAT:
+        raise InputError(f'record: expected format {FORMAT} of gair_jax, found {found!r}.')
+    contracts = {k: sensors.SensorContract.from_dict(c) for k, c in values['contracts'].items()}
+    return from_json(values['config']), contracts
+
+
+def load(path: str | os.PathLike[str]) -> tuple[Config, Params, dict[str, sensors.SensorContract]]:
+    """Config, parameters and sensor contracts of a checkpoint.
+
+    `path` is a workdir (its best is taken, else its newest), one step, or a converted checkpoint.
+    Raises InputError where it holds no checkpoint of this project.
     """
-    folder = _step_folder(pathlib.Path(path).absolute())
-    record = _record(folder)
-    items = ocp.checkpointables_metadata(folder).metadata
-    abstract = jax.tree.map(
-        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=_one_device()),
-        items['params'],
-    )
-    params = ocp.load_checkpointables(folder, {'params': abstract})['params']
-    contracts = {k: sensors.SensorContract.from_dict(c) for k, c in record['contracts'].items()}
-    return from_json(record['config']), params, contracts
+    folder = folder_of(path)
+    checkpoint_bytes.require_readable(folder / 'params')
+    config, contracts = read_record(_record(folder))
+    try:
+        items = ocp.checkpointables_metadata(folder).metadata
+        abstract = jax.tree.map(
+            lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=_one_device()),
+            items['params'],
+        )
+        params = ocp.load_checkpointables(folder, {'params': abstract})['params']
+    except Exception as error:  # whatever Orbax and TensorStore raise for bytes that are wrong
+        raise checkpoint_bytes.damaged(folder, _cause(error)) from error
+    return config, params, contracts
+
+
+def write(
+    folder: str | os.PathLike[str],
+    config: Config,
+    params: Params,
+    contracts: Mapping[str, sensors.SensorContract],
+    *,
+    carried: Mapping[str, np.ndarray],
+    origin: Mapping[str, Any],
+) -> None:
+    """Writes a converted checkpoint: a folder that appears whole or not at all.
+
+    Args:
+      folder: must not be there yet.
+      config: what `params` are parameters of.
+      params: the tree.
+      contracts: sensor contracts, by side.
+      carried: what the source holds that `params` have no place for, by its own names and types.
+      origin: JSON values that say where the parameters come from.
+
+    Raises InputError where something is there already, or it cannot be written.
+    """
+    path = pathlib.Path(folder).absolute()
+    if path.exists():
+        raise InputError(f'{folder}: expected a new name for the checkpoint, found this there.')
+    # Orbax refuses arrays without elements.
+    empty = {k: [list(a.shape), str(a.dtype)] for k, a in carried.items() if not a.size}
+    kept = {key: array for key, array in carried.items() if array.size}
+    items = {'params': params, **({'carried': kept} if kept else {})}
+    metadata = {**record(config, contracts), 'origin': dict(origin), 'empty': empty}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        ocp.save_checkpointables(path, items, custom_metadata=metadata)
+    except BaseException as error:
+        for part in path.parent.glob(f'{path.name}.orbax-checkpoint-tmp*'):
+            shutil.rmtree(part, ignore_errors=True)
+        if not _no_room(error):
+            raise
+        raise InputError(f'{folder}: could not be written ({_cause(error)}).') from error
+
+
+def origin(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """What `write` was given as origin; {} for a checkpoint of a training run."""
+    return _record(folder_of(path)).get('origin', {})
+
+
+def carried(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
+    """What `write` was given as carried; {} for a checkpoint of a training run."""
+    folder = folder_of(path)
+    metadata = ocp.checkpointables_metadata(folder).metadata
+    arrays: dict[str, np.ndarray] = {}
+    if 'carried' in metadata:
+        wanted = {k: np.empty(leaf.shape, leaf.dtype) for k, leaf in metadata['carried'].items()}
+        arrays = ocp.load_checkpointables(folder, {'carried': wanted})['carried']
+    for key, (shape, dtype) in _record(folder).get('empty', {}).items():
+        arrays[key] = np.empty(shape, dtype)
+    return {key: np.asarray(value) for key, value in arrays.items()}
 
 
 def identity(path: str | os.PathLike[str]) -> str:
     """What `load` would read: tells one checkpoint from another without reading it."""
-    folder = _step_folder(pathlib.Path(path).absolute())
+    folder = folder_of(path)
     return f'{folder.parent.name}/{folder.name}, saved {folder.stat().st_mtime_ns}'
 
 
@@ -182,9 +268,13 @@ def _steps(folder: pathlib.Path) -> list[pathlib.Path]:
     return sorted(found, key=lambda p: int(p.name))
 
 
-def _step_folder(path: pathlib.Path) -> pathlib.Path:
+def folder_of(path: str | os.PathLike[str]) -> pathlib.Path:
+    """The folder that `load` would read; InputError without one."""
+    path = pathlib.Path(path).absolute()
     if not path.exists():
         raise InputError(f'{path}: no such checkpoint or workdir.')
+    if (path / MARK).is_file():
+        return path
     for folder in (path / 'best', path / 'checkpoints', path):
         if steps := _steps(folder):
             return steps[-1]
@@ -195,12 +285,12 @@ def _step_folder(path: pathlib.Path) -> pathlib.Path:
 
 def _record(folder: pathlib.Path) -> dict[str, Any]:
     try:
-        record = ocp.checkpointables_metadata(folder).custom_metadata
+        found = ocp.checkpointables_metadata(folder).custom_metadata
     except (ocp.errors.InvalidLayoutError, OSError, ValueError, KeyError) as error:
         raise InputError(f'{folder}: expected a checkpoint, found {_cause(error)}.') from error
-    if not record or record.get('format') != FORMAT:
+    if not found or found.get('format') != FORMAT:
         raise InputError(f'{folder}: expected a gair_jax checkpoint of format {FORMAT}.')
-    return record
+    return found
 
 
 def _no_room(error: BaseException) -> bool:

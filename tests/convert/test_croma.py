@@ -41,5 +41,10 @@ def test_ten_of_twelve_bands_are_kept_in_order():
 
 
 def test_twelve_bands_do_not_fit_ten():
-    with pytest.raises(InputError, match=r'linear_input.weight: .*\(640, 16\), found \(768, 16\)'):
+    with pytest.raises(InputError, match=r'linear_input.weight: .*\(16, 640\), found \(16, 768\)'):
         croma.params(checkpoint(), template())
+
+
+def test_ten_bands_cannot_be_cut_again():
+    with pytest.raises(InputError, match=r'expected columns for 12 bands, found shape \(16, 640\)'):
+        croma.keep_bands(croma.keep_bands(checkpoint(), croma.TEN_BANDS), croma.TEN_BANDS)

@@ -135,12 +135,42 @@ def test_the_final_norm_is_required_where_the_model_has_one():
         gair_release.params(official(), tree)
 
 
-def test_street_view_names_of_transformers_5_are_refused():
+def renamed(state):
+    """The street view layers as transformers 5 calls them (its modeling_vit.py)."""
+    names = {
+        'encoder.layer.': 'layers.',
+        'attention.attention.query': 'attention.q_proj',
+        'attention.attention.key': 'attention.k_proj',
+        'attention.attention.value': 'attention.v_proj',
+        'attention.output.dense': 'attention.o_proj',
+        'intermediate.dense': 'mlp.fc1',
+        'output.dense': 'mlp.fc2',
+    }
+
+    def new(key):
+        for old, name in names.items():
+            key = key.replace(old, name) if key.startswith('sv_encoder.') else key
+        return key
+
+    return {new(key): value for key, value in state.items()}
+
+
+def test_street_view_names_of_transformers_5_are_read_too():
     _, tree = template()
-    renamed = {k.replace('sv_encoder.encoder.layer.', 'sv_encoder.layers.'): v
-               for k, v in official().items()}  # fmt: skip
-    with pytest.raises(InputError, match=r'sv_encoder\.encoder\.layer\.0\..* found nothing'):
-        gair_release.params(renamed, tree)
+    new = renamed(official())
+    assert len(set(new) - set(official())) == 2 * 16  # of each layer all sixteen
+    ours, same = (gair_release.params(state, tree) for state in (new, official()))
+    jax.tree.map(np.testing.assert_array_equal, ours, same)
+
+
+def test_a_mixture_of_both_spellings_is_refused():
+    _, tree = template()
+    mixed = official()
+    mixed['sv_encoder.layers.1.mlp.fc1.weight'] = mixed.pop(
+        'sv_encoder.encoder.layer.1.intermediate.dense.weight'
+    )
+    with pytest.raises(InputError, match=r'found nothing'):
+        gair_release.params(mixed, tree)
 
 
 def test_more_layers_than_the_model_has_are_refused():

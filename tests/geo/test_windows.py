@@ -4,7 +4,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gair_jax.config import InputError
-from gair_jax.geo.windows import cell_centres, place_window, tile_xy_from_window, window_xy
+from gair_jax.geo.windows import (
+    cell_centres,
+    centred_window,
+    place_window,
+    tile_xy_from_window,
+    window_bounds,
+    window_xy,
+)
 
 unit = st.floats(-1, 1)
 
@@ -79,3 +86,29 @@ def test_cell_centres():
     centres = cell_centres(2, 4)
     np.testing.assert_allclose(centres[0, :, 0], [-0.75, -0.25, 0.25, 0.75])
     np.testing.assert_allclose(centres[:, 0, 1], [-0.5, 0.5])
+
+
+@pytest.mark.parametrize(
+    ('at', 'size', 'expected'),
+    [
+        ((50.9, 60.0), 10, (45, 55, False)),  # around the pixel, not the place in it
+        ((50.9, 60.0), 11, (45, 55, False)),
+        ((4.9, 60.0), 10, (0, 55, True)),
+        ((99.9, 79.9), 10, (90, 70, True)),
+        ((50.0, 60.0), 90, (5, 0, True)),  # 80 columns: it starts at the first, goes on beyond
+    ],
+)
+def test_the_centred_window_of_the_release(at, size, expected):
+    assert centred_window(at, (100, 80), size) == expected
+
+
+@pytest.mark.parametrize('at', [(-0.1, 3.0), (100.0, 3.0), (3.0, 80.5), (float('nan'), 3.0)])
+def test_a_point_outside_the_raster_has_no_window(at):
+    with pytest.raises(InputError, match='expected a place in the raster of 100 x 80 pixels'):
+        centred_window(at, (100, 80), 10)
+
+
+def test_the_box_of_a_window_keeps_its_nominal_size():
+    transform = np.array([2.0, 0, 500, 0, -3.0, 900])
+    np.testing.assert_array_equal(window_bounds(transform, 4, 5, 10), [510, 888, 530, 858])
+    np.testing.assert_array_equal(window_bounds(transform, 0, 0, (1, 2)), [500, 900, 504, 897])

@@ -139,3 +139,52 @@ def test_bad_common_settings_are_named(field):
     model = dataclasses.replace(ModelConfig(), **{field: 'odd'})
     with pytest.raises(InputError, match=f"model.{field}: .* found 'odd'"):
         vit.spec(EncoderConfig(), model, channels=3, image=224, where='model.sv')
+
+
+def layer_norm(x, params, eps=1e-6):
+    centred = x - x.mean(-1, keepdims=True)
+    scaled = centred / np.sqrt(x.var(-1, keepdims=True) + eps)
+    return scaled * np.asarray(params['scale']) + np.asarray(params['bias'])
+
+
+@pytest.mark.parametrize('class_token', [False, True])
+def test_levels_are_what_a_shorter_model_gives(class_token):
+    layers = dataclasses.replace(LAYERS, depth=4)
+    spec = dataclasses.replace(SPEC, layers=layers, class_token=class_token)
+    module = vit.Vit(spec)
+    params = small.drawn(module.init, jnp.zeros((1, *spec.image, 3)))
+    plain = module.apply(params, IMAGES)
+    out = module.apply(params, IMAGES, levels=(0, 2, 3))
+    assert out['levels'].shape == (3, 2, 6, 8)
+    np.testing.assert_allclose(out['patch_tokens'], plain['patch_tokens'], atol=1e-6)
+    for row, depth in enumerate((1, 3, 4)):
+        short = dataclasses.replace(
+            spec, layers=dataclasses.replace(layers, depth=depth), final_norm=False
+        )
+        tree = {k: v for k, v in params['params'].items() if k != 'norm'}
+        tree['transformer'] = jax.tree.map(lambda leaf, n=depth: leaf[:n], tree['transformer'])
+        expected = vit.Vit(short).apply({'params': tree}, IMAGES)['patch_tokens']
+        np.testing.assert_allclose(out['levels'][row], expected, atol=1e-5)
+
+
+def test_the_final_norm_may_go_to_the_last_level_listed():
+    module = vit.Vit(SPEC)
+    params = small.drawn(module.init, jnp.zeros((1, *SPEC.image, 3)))
+    raw, normed = (
+        np.asarray(module.apply(params, IMAGES, levels=(0,), norm_last=last)['levels'][0])
+        for last in (False, True)
+    )
+    np.testing.assert_allclose(normed, layer_norm(raw, params['params']['norm']), atol=1e-5)
+
+
+def test_mean_norm_pools_before_the_norm():
+    spec = dataclasses.replace(SPEC, pooling='mean_norm')
+    out, params = encode(spec)
+    bare = dataclasses.replace(SPEC, final_norm=False)
+    tree = {k: v for k, v in params.items() if k != 'norm'}
+    raw = vit.Vit(bare).apply({'params': tree}, IMAGES)['patch_tokens']
+    np.testing.assert_allclose(out['patch_tokens'], raw, atol=1e-6)
+    expected = layer_norm(np.asarray(raw).mean(axis=1), params['norm'])
+    np.testing.assert_allclose(out['pooled'], expected, atol=1e-5)
+    with pytest.raises(InputError, match="'mean_norm' expects here.final_norm=True"):
+        dataclasses.replace(spec, final_norm=False).check('here')

@@ -16,6 +16,7 @@ from gair_jax.models.location import LocationEncoder, LocationSpec
 from gair_jax.models.mae import Decoder, DecoderSpec, MaeModel
 from gair_jax.models.transformer import TransformerSpec
 from gair_jax.models.vit import Vit, VitSpec
+from gair_jax.serve.replay import channels_last
 from tests.parity.kinds import Arrays, Data, Unsupported, kind, require
 from tests.parity.weights import Case
 
@@ -23,10 +24,6 @@ from tests.parity.weights import Case
 def shapes(module, *args, **kwargs):
     """The parameter tree of a module, as shapes."""
     return jax.eval_shape(lambda: module.init(jax.random.key(0), *args, **kwargs))['params']
-
-
-def channels_last(images: np.ndarray) -> jax.Array:
-    return jnp.asarray(np.moveaxis(images, 1, -1))
 
 
 def transformer(kwargs: dict) -> TransformerSpec:

@@ -2,8 +2,10 @@
 
 import numpy as np
 import rasterio
+import rasterio.warp
 from PIL import Image
 
+from gair_jax.geo.windows import centred_window, window_bounds
 from gair_jax.input.resize import resize
 from gair_jax.models.interpolation import CUBIC
 from gair_jax.sensors import BAND_ORDERS, contract
@@ -65,3 +67,28 @@ def photos(case: Case, data: Data) -> Arrays:
             pixels = np.asarray(image.convert('RGB'))
         out[name] = photo(pixels, case.kwargs['size'], case.kwargs)
     return out
+
+
+@kind('extract_window')
+def windows(case: Case, data: Data) -> Arrays:
+    """The release's centred window, its nominal box, and the point, in the raster's CRS."""
+    require(case.kwargs, bbox_order=['lon_min', 'lat_max', 'lon_max', 'lat_min'])
+    arrays: Arrays = {}
+    for n, query in enumerate(case.kwargs['queries']):
+        with rasterio.open(data.file(query['file'])) as raster:
+            point = np.array(rasterio.warp.transform(query['crs'], raster.crs, *place(query)))[:, 0]
+            transform = np.array(raster.transform[:6])
+            col, row = (point - transform[[2, 5]]) / transform[[0, 4]]
+            size = query['size']
+            row, col, shifted = centred_window((row, col), raster.shape, size)
+            stored = BAND_ORDERS[raster.count]
+            bands = raster.read()[contract('sentinel2_10').select(stored)]
+        arrays[f'patch_{n}'] = bands[:, row : row + size, col : col + size].astype(np.int64)
+        arrays[f'bbox_{n}'] = window_bounds(transform, row, col, size)
+        arrays[f'query_{n}'] = point
+        arrays[f'shifted_{n}'] = np.asarray(shifted, np.int64)
+    return arrays
+
+
+def place(query: dict) -> tuple[list[float], list[float]]:
+    return [query['x']], [query['y']]

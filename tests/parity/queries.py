@@ -16,7 +16,8 @@ from gair_jax.models.attention_query import AttentionQuery, query_position
 from gair_jax.models.nili import Nili, NiliSpec
 from gair_jax.models.transformer import TransformerSpec
 from gair_jax.models.vit import Vit
-from tests.parity.encoders import channels_last, shapes
+from gair_jax.serve import replay
+from tests.parity.encoders import shapes
 from tests.parity.kinds import Arrays, Data, kind, require
 from tests.parity.weights import Case
 
@@ -157,40 +158,12 @@ def forward(case: Case, data: Data) -> Arrays:
     del data
     kwargs = case.kwargs
     require(kwargs, activation='gelu_erf', bicubic_a=interpolation.CUBIC, location_order='lon_lat')
-    xy = 2 * relative(case, kwargs['coordinate_dtype']) - 1
-    batch = {
-        'rs': channels_last(case.inputs['rs']),
-        'sv': channels_last(case.inputs['sv']),
-        'lonlat': jnp.asarray(case.inputs['lonlat']),
-        'xy': jnp.asarray(xy, jnp.float32),
-    }
-    config = forward_config(case)
-    model = forward_model(config, case)
+    require(kwargs, bbox_order=BOX)
+    model = gair.build(forward_config(case))
+    spec = dataclasses.replace(model.rs.spec, channels=kwargs['rs_channels'])
+    model = dataclasses.replace(model, rs=Vit(spec))
     template = jax.eval_shape(model.init, jax.random.key(0))
-    params = gair_release.params(case.params, template)
-    out = jax.jit(model.apply)(params, batch)
-    arrays = {name: np.asarray(out[name]) for name in ('sv', 'location', 'rs')}
-    for mode in kwargs['modes']:
-        config.model.nili.kind = mode
-        localized = forward_model(config, case).query(
-            params, out['patch_grid'], batch['xy'][:, None]
-        )
-        arrays[f'localized_{mode}'] = np.asarray(localized)[:, 0]
-    arrays['sv_projected'] = np.asarray(model.project(params, 'sv', out['sv']))
-    if 'nili' in kwargs['modes']:
-        rows, columns = (
-            array / np.linalg.norm(array, axis=-1, keepdims=True)
-            for array in (arrays['localized_nili'], arrays['sv_projected'])
-        )
-        arrays['retrieval_scores'] = rows @ columns.T
-    return arrays
-
-
-def forward_model(config: Config, case: Case) -> gair.Model:
-    """The model of a config, with as many bands as the case has."""
-    model = gair.build(config)
-    spec = dataclasses.replace(model.rs.spec, channels=case.kwargs['rs_channels'])
-    return dataclasses.replace(model, rs=Vit(spec))
+    return replay.forward(model, gair_release.params(case.params, template), case)
 
 
 def forward_config(case: Case) -> Config:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from tests.parity import rules
+from gair_jax.serve import parity as rules
 
 X = np.random.default_rng(0).normal(size=(3, 4, 5)).astype(np.float32)
 

@@ -10,7 +10,6 @@ from tests.parity import kinds, runner
 from tests.shared import shared
 
 FIXTURES = pathlib.Path(__file__).resolve().parents[1] / 'fixtures' / 'parity'
-LATER = {'extract_window', 'geoclip_image_mlp'}  # and mocov3_*
 
 
 @pytest.mark.parametrize('path', sorted(FIXTURES.glob('*.npz')), ids=lambda path: path.stem)
@@ -105,5 +104,19 @@ def test_the_whole_shared_folder():
     data = runner.Data(shared('data'))
     results = [runner.run(path, data) for path in sorted(folder.glob('*.npz'))]
     for result in results:
-        if result.kind not in LATER and not result.kind.startswith('mocov3_'):
+        if not result.kind.startswith('mocov3_'):
             assert result.verdict == 'ok', result.line()
+
+
+BASELINES = (
+    'vit_imagenet_b16', 'vit_b16_timm_classifier', 'mae_vit_b16_cls', 'mae_vit_b16_avg',
+    'mocov3_vit_b16', 'croma_b8_optical', 'croma_l8_first12', 'croma_b8_gap', 'geoclip_location',
+)  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('name', BASELINES)
+def test_the_baselines_that_the_converter_reads(name):
+    path = shared(f'parity/baselines/{name}.npz')
+    result = runner.run(path, runner.Data(shared('data')))
+    assert result.verdict == 'ok', result.line()

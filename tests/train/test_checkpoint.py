@@ -104,3 +104,97 @@ def test_what_is_no_checkpoint_is_refused_in_words(make, tmp_path):
         (path / '_CHECKPOINT_METADATA').write_text('{')
     with pytest.raises(InputError, match=str(path)):
         checkpoint.load(path)
+
+
+def test_a_setting_that_an_older_run_did_not_know_had_its_default():
+    stored, now = checkpoint.to_json(Config()), Config()
+    del stored['model']['clip_hidden'], stored['input']['sv']['sensor']
+    assert checkpoint.differences(stored, now) == []
+    now.input.sv.sensor = 'street_view_half'
+    assert checkpoint.differences(stored, now) == [
+        "input.sv.sensor was 'street_view_rgb', now 'street_view_half'"
+    ]
+
+
+CARRIED = {
+    'queue.pointer': np.array([2**40 + 1], np.int64),
+    'logit_scale': np.array(2.659, np.float32),
+    'a/b.c': np.arange(6, dtype=np.float16).reshape(2, 3),
+    'mask': np.array([True, False]),
+    'empty': np.zeros((0, 3), np.float32),
+}
+ORIGIN = {'path': 'x.pth', 'layout': {'source': 'croma', 'head': None}, 'groups': ['a']}
+
+
+def write(folder, **changes):
+    """A converted checkpoint."""
+    values = {
+        'config': history(),
+        'params': {'rs': {'kernel': np.arange(6, dtype=np.float32).reshape(2, 3)}},
+        'contracts': {'rs': sensors.CONTRACTS['sentinel2_12']},
+        'carried': CARRIED,
+        'origin': ORIGIN,
+    } | changes
+    checkpoint.write(folder, **values)
+
+
+def test_a_converted_checkpoint_is_one_folder_that_holds_everything(tmp_path):
+    write(tmp_path / 'made' / 'here')
+    config, params, contracts = checkpoint.load(tmp_path / 'made' / 'here')
+    assert config == history()
+    assert contracts == {'rs': sensors.CONTRACTS['sentinel2_12']}
+    assert isinstance(params['rs']['kernel'], jax.Array)
+    np.testing.assert_array_equal(params['rs']['kernel'], np.arange(6).reshape(2, 3))
+    assert checkpoint.origin(tmp_path / 'made' / 'here') == ORIGIN
+    carried = checkpoint.carried(tmp_path / 'made' / 'here')
+    assert carried.keys() == CARRIED.keys()
+    for key, array in CARRIED.items():
+        assert carried[key].dtype == array.dtype
+        np.testing.assert_array_equal(carried[key], array, strict=True)
+
+
+def test_a_training_run_carries_nothing(tmp_path):
+    writer = saver(tmp_path)
+    writer.save(state(1))
+    writer.close()
+    assert checkpoint.carried(tmp_path) == {} and checkpoint.origin(tmp_path) == {}
+
+
+def test_what_is_there_already_is_not_written_over(tmp_path):
+    write(tmp_path / 'made')
+    with pytest.raises(InputError, match=r'made: expected a new name .* found this there'):
+        write(tmp_path / 'made', carried={})
+    assert set(checkpoint.carried(tmp_path / 'made')) == set(CARRIED)
+
+
+@pytest.mark.parametrize('error', [OSError(28, 'No space left on device'), RuntimeError('else')])
+def test_a_write_that_fails_leaves_nothing(error, tmp_path, monkeypatch):
+    def fail(path, items, **kwargs):
+        (path.parent / f'{path.name}.orbax-checkpoint-tmp-7').mkdir()
+        raise error
+
+    monkeypatch.setattr(checkpoint.ocp, 'save_checkpointables', fail)
+    with pytest.raises(InputError if isinstance(error, OSError) else RuntimeError):
+        write(tmp_path / 'made')
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_temporary_folder_of_orbax_has_the_name_that_is_cleaned_up(tmp_path, monkeypatch):
+    seen = []
+    rename = checkpoint.os.rename
+
+    def watch(source, target, **kwargs):
+        seen.append(str(source))
+        return rename(source, target, **kwargs)
+
+    monkeypatch.setattr(checkpoint.os, 'rename', watch)
+    monkeypatch.setattr(checkpoint.pathlib.Path, 'rename', lambda self, target: watch(self, target))
+    write(tmp_path / 'made')
+    assert any('made.orbax-checkpoint-tmp' in name for name in seen), seen
+
+
+def test_a_record_of_another_format_is_refused():
+    values = checkpoint.record(history(), {})
+    assert checkpoint.read_record(values)[0] == history()
+    with pytest.raises(InputError, match='expected format 1 of gair_jax, found 2'):
+        checkpoint.read_record({**values, 'format': 2})
