@@ -14,6 +14,7 @@ def get_config(preset: str = 'paper') -> Config:
     config.data.name, config.data.variant = 'synthetic_world', 'tiny'
     config.batch, config.steps = 128, 300
     config.input.rs.window = config.input.rs.size = 32
+    config.input.date = 'first'  # the summer day that the photos show too
     config.input.rs.jitter = config.input.sv.jitter = 0.0
     config.input.sv.size = 64
     config.input.sv.flip = 0.0
