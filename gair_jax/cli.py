@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _refuse(message: object) -> int:
-    print(f'gair: {message}', file=sys.stderr)
+    print(f'gair: {str(message).rstrip(".")}.', file=sys.stderr)
     return 2
 
 

@@ -3,6 +3,7 @@
 import dataclasses
 import difflib
 import os
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,6 +23,8 @@ def load(path: str, overrides: Sequence[str] = ()) -> Config:
         raise InputError(f'--config: no such file: {file}')
     for override in overrides:
         _check_override(override)
+    # Every file is loaded as this one module, in which the names of the file before would stay.
+    sys.modules.pop('config_config', None)
     values = flags.FlagValues()
     command = ['gair', f'--config={path}', *overrides]
     config_flags.DEFINE_config_file('config', flag_values=values, sys_argv=command)
@@ -29,6 +32,9 @@ def load(path: str, overrides: Sequence[str] = ()) -> Config:
         values(command)
     except (flags.IllegalFlagValueError, flags.UnrecognizedFlagError, TypeError) as error:
         raise InputError(' '.join(str(error).split())) from error
+    if not isinstance(values.config, Config):
+        kind = type(values.config).__name__
+        raise InputError(f'{file}: expected get_config to return a gair_jax Config, found {kind}.')
     check_types(values.config)
     return values.config
 

@@ -44,7 +44,7 @@ def read(path: str | os.PathLike[str]) -> PhotoFile:
         with warnings.catch_warnings():
             warnings.simplefilter('error', Image.DecompressionBombWarning)
             warnings.filterwarnings('ignore', category=UserWarning)  # Corrupt EXIF: taken as none.
-            return _decode(path.read_bytes())
+            return _decode(path)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise InputError(f'photo too large: {path}: {error}') from error
     except UnidentifiedImageError as error:
@@ -55,10 +55,13 @@ def read(path: str | os.PathLike[str]) -> PhotoFile:
         raise InputError(f'photo unreadable: {path}: {error}') from error
 
 
-def _decode(data: bytes) -> PhotoFile:
+def _decode(path: pathlib.Path) -> PhotoFile:
+    data = path.read_bytes()
     image = Image.open(io.BytesIO(data), formats=('JPEG', 'PNG'))
     if image.mode not in _MODES:
-        raise InputError(f'photo unreadable: expected 8 bits a channel, found mode {image.mode}')
+        raise InputError(
+            f'photo unreadable: {path}: expected 8 bits a channel, found mode {image.mode}'
+        )
     exif = image.getexif()
     # Copied first: turning the image edits its EXIF.
     lonlat, date = _gps(exif), _date(exif)

@@ -22,7 +22,7 @@ from orbax.checkpoint import v1 as ocp
 
 from gair_jax import sensors
 from gair_jax.config import Config, InputError, section_of
-from gair_jax.train import checkpoint_bytes
+from gair_jax.train.checkpoint_bytes import cause, damaged, require_readable
 from gair_jax.train.state import Params, TrainState
 
 FORMAT = 1
@@ -121,7 +121,7 @@ class Saver:
             if not _no_room(error):
                 raise
             raise InputError(
-                f'{to.directory}: checkpoint of step {step} could not be written ({_cause(error)});'
+                f'{to.directory}: checkpoint of step {step} could not be written ({cause(error)});'
                 f' the newest one kept is that of step {self.latest_step()}.'
             ) from error
 
@@ -150,7 +150,7 @@ def load(path: str | os.PathLike[str]) -> tuple[Config, Params, dict[str, sensor
     Raises InputError where it holds no checkpoint of this project.
     """
     folder = folder_of(path)
-    checkpoint_bytes.require_readable(folder / 'params')
+    require_readable(folder / 'params')
     config, contracts = read_record(_record(folder))
     try:
         items = ocp.checkpointables_metadata(folder).metadata
@@ -160,7 +160,7 @@ def load(path: str | os.PathLike[str]) -> tuple[Config, Params, dict[str, sensor
         )
         params = ocp.load_checkpointables(folder, {'params': abstract})['params']
     except Exception as error:  # whatever Orbax and TensorStore raise for bytes that are wrong
-        raise checkpoint_bytes.damaged(folder, _cause(error)) from error
+        raise damaged(folder, error) from error
     return config, params, contracts
 
 
@@ -201,7 +201,7 @@ def write(
             shutil.rmtree(part, ignore_errors=True)
         if not _no_room(error):
             raise
-        raise InputError(f'{folder}: could not be written ({_cause(error)}).') from error
+        raise InputError(f'{folder}: could not be written ({cause(error)}).') from error
 
 
 def origin(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -287,7 +287,7 @@ def _record(folder: pathlib.Path) -> dict[str, Any]:
     try:
         found = ocp.checkpointables_metadata(folder).custom_metadata
     except (ocp.errors.InvalidLayoutError, OSError, ValueError, KeyError) as error:
-        raise InputError(f'{folder}: expected a checkpoint, found {_cause(error)}.') from error
+        raise InputError(f'{folder}: expected a checkpoint, found {cause(error)}.') from error
     if not found or found.get('format') != FORMAT:
         raise InputError(f'{folder}: expected a gair_jax checkpoint of format {FORMAT}.')
     return found
@@ -298,7 +298,3 @@ def _no_room(error: BaseException) -> bool:
     return isinstance(error, OSError) or any(
         word in text for word in ('File too large', 'No space', 'EFBIG', 'RESOURCE_EXHAUSTED')
     )
-
-
-def _cause(error: BaseException) -> str:
-    return str(error).strip().split('\n')[0][:160] or type(error).__name__

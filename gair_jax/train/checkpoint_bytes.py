@@ -25,11 +25,16 @@ def require_readable(item: pathlib.Path) -> None:
         # A value whose file is gone is read as one of no bytes.
         found = [len(store.read(key).result().value) > 0 for key in keys]
     except ValueError as error:
-        raise damaged(item, str(error).split('\n')[0][:160]) from error
+        raise damaged(item, error) from error
     if not found or not all(found):
-        raise damaged(item, f'{sum(found)} of {len(found)} stored values are there')
+        raise damaged(item, ValueError(f'{sum(found)} of {len(found)} stored values are there'))
 
 
-def damaged(path: pathlib.Path, reason: str) -> InputError:
+def damaged(path: pathlib.Path, error: BaseException) -> InputError:
     """The error that says so."""
-    return InputError(f'{path}: expected a whole checkpoint, found it damaged ({reason}).')
+    return InputError(f'{path}: expected a whole checkpoint, found it damaged ({cause(error)}).')
+
+
+def cause(error: BaseException) -> str:
+    """The first line of what an error says."""
+    return str(error).strip().split('\n')[0][:160] or type(error).__name__
