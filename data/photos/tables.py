@@ -8,7 +8,6 @@ import csv
 import dataclasses
 import datetime
 import math
-import os
 import pathlib
 from typing import Any
 
@@ -18,27 +17,10 @@ import pyarrow.parquet
 
 from gair_jax.config import InputError
 from gair_jax.geo import tiles
+from gair_jax.input.tables import BOX, FIELDS, Files, listed, number, text
+from gair_jax.input.tables import name_columns as name_known
 
-FIELDS = {
-    'photo': 'JPEG or PNG file under the root; empty: a place without a photo',
-    'tile': 'GeoTIFF under the root, or several dates of one place with ; between; empty: none',
-    'tile_date': 'ISO dates of the files in `tile`, as many, with ; between',
-    'lon': 'degrees east, WGS84; without it the EXIF GPS of the photo is read',
-    'lat': 'degrees north, WGS84',
-    'date': 'ISO date of the photo; without it that of its EXIF',
-    'heading': 'direction the camera looks, degrees clockwise from north',
-    'licence': 'licence of the photo',
-    'group': 'city or another group to balance over',
-    'split': 'train, val or test; without it drawn by tile',
-    'id': 'unique name of the row; without it the row number',
-    'left': 'box of a tile without georeference, in the units of `crs`',
-    'top': 'see left',
-    'right': 'see left',
-    'bottom': 'see left',
-    'crs': 'coordinate system of that box, as EPSG:32633',
-}
 SPLITS = ('train', 'val', 'test')
-BOX = ('left', 'top', 'right', 'bottom')
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -105,15 +87,6 @@ def _read_csv(path: pathlib.Path) -> list[dict[str, Any]]:
     return rows
 
 
-def _cell(value: Any) -> str:
-    """A value of any column type as the text that a CSV would hold; '' for null and nan."""
-    if value is None or value != value:
-        return ''
-    if isinstance(value, datetime.date):
-        return value.isoformat()
-    return str(value).strip()
-
-
 def read(path: pathlib.Path) -> list[dict[str, str]]:
     """All rows of a .csv or .parquet table as text by column name.
 
@@ -134,7 +107,7 @@ def read(path: pathlib.Path) -> list[dict[str, str]]:
         raise InputError(f'{path}: cannot be read as a table: {error}.') from error
     if not rows:
         raise InputError(f'{path}: the table has no rows.')
-    return [{name: _cell(value) for name, value in row.items()} for row in rows]
+    return [{name: text(value) for name, value in row.items()} for row in rows]
 
 
 def name_columns(path: pathlib.Path, found: list[str], columns: dict[str, str]) -> dict[str, str]:
@@ -143,15 +116,7 @@ def name_columns(path: pathlib.Path, found: list[str], columns: dict[str, str]) 
     Raises:
       InputError: a field is unknown, a column is absent, or nothing could be placed or seen.
     """
-    for field, column in columns.items():
-        if field not in FIELDS:
-            raise InputError(f'columns: {field!r} is unknown; expected one of {", ".join(FIELDS)}.')
-        if column not in found:
-            raise InputError(
-                f'{path}: column {column!r} (for {field}) is missing; found {", ".join(found)}.'
-            )
-    named = {field: columns.get(field, field) for field in FIELDS}
-    named = {field: column for field, column in named.items() if column in found}
+    named = name_known(path, found, columns, FIELDS)
     if not named.keys() & {'photo', 'tile'}:
         raise InputError(
             f'{path}: expected a column for photo or tile (name them with --columns); found '
@@ -160,52 +125,6 @@ def name_columns(path: pathlib.Path, found: list[str], columns: dict[str, str]) 
     if not {'lon', 'lat'} <= named.keys() and 'photo' not in named:
         raise InputError(f'{path}: expected columns for lon and lat; found {", ".join(found)}.')
     return named
-
-
-class Files:
-    """Files under a root, by relative path or, with `basename`, by their last name alone."""
-
-    def __init__(self, root: pathlib.Path, basename: bool) -> None:
-        """Walks the root once if files are to be found by name.
-
-        Raises:
-          InputError: the root is no folder.
-        """
-        if not root.is_dir():
-            raise InputError(f'{root}: expected a folder (the root of the files in the table).')
-        self.root, self._by_name = root, basename
-        self._found: dict[str, list[str]] = {}
-        for folder, _, names in os.walk(root) if basename else ():
-            for name in names:
-                relative = os.path.relpath(os.path.join(folder, name), root)
-                self._found.setdefault(name, []).append(relative)
-
-    def find(self, cell: str) -> str:
-        """The path under the root that a cell means; InputError if there is none."""
-        if not self._by_name:
-            path = os.path.normpath(cell)
-            if os.path.isabs(path) or path.split(os.sep)[0] == os.pardir:
-                raise InputError(f'file outside the root: {cell}')
-            if not (self.root / path).is_file():
-                raise InputError(f'file not found: {self.root / path}')
-            return path
-        found = self._found.get(cell.replace('\\', '/').rpartition('/')[2], [])
-        if not found:
-            raise InputError(f'file not found: no file of that name under {self.root}: {cell}')
-        if len(found) > 1:
-            raise InputError(f'file name not unique: {cell} is {found[0]} or {found[1]}')
-        return found[0]
-
-
-def _number(cells: dict[str, str], field: str) -> float:
-    text = cells.get(field, '')
-    try:
-        value = float(text) if text else math.nan
-    except ValueError as error:
-        raise InputError(f'{field} is no number: {text!r}') from error
-    if math.isinf(value):
-        raise InputError(f'{field} is no number: {text!r}')
-    return value
 
 
 def _date(text: str, field: str) -> str:
@@ -217,12 +136,8 @@ def _date(text: str, field: str) -> str:
     return text
 
 
-def _list(text: str) -> list[str]:
-    return [part.strip() for part in text.split(';')] if text else []
-
-
 def _place(row: Row, cells: dict[str, str]) -> None:
-    row.lonlat = [_number(cells, 'lon'), _number(cells, 'lat')]
+    row.lonlat = [number(cells, 'lon'), number(cells, 'lat')]
     missing = [math.isnan(value) for value in row.lonlat]
     if any(missing):
         if not all(missing) or not cells.get('photo'):
@@ -237,22 +152,22 @@ def _place(row: Row, cells: dict[str, str]) -> None:
 def _fill(row: Row, cells: dict[str, str], files: Files) -> None:
     """Reads the cells into `row`; InputError says 'kind: details'."""
     _place(row, cells)
-    row.heading = _number(cells, 'heading') % 360
+    row.heading = number(cells, 'heading') % 360
     row.date = _date(cells.get('date', ''), 'date')
     row.licence, row.group = cells.get('licence', ''), cells.get('group', '')
     row.split = cells.get('split', '')
     if 'split' in cells and row.split not in SPLITS:
         raise InputError(f'unknown split: expected {", ".join(SPLITS)}, found {row.split!r}')
-    photo, tile = cells.get('photo', ''), _list(cells.get('tile', ''))
+    photo, tile = cells.get('photo', ''), listed(cells.get('tile', ''))
     if not photo and not tile:
         raise InputError('neither photo nor tile: both cells are empty')
     row.photo = photo and files.find(photo)
     row.tiles = [files.find(name) for name in tile]
-    row.tile_dates = [_date(text, 'tile_date') for text in _list(cells.get('tile_date', ''))]
+    row.tile_dates = [_date(text, 'tile_date') for text in listed(cells.get('tile_date', ''))]
     row.tile_dates = row.tile_dates or [''] * len(tile)
     if len(row.tile_dates) != len(tile):
         raise InputError(f'tile_date: expected {len(tile)} dates, found {len(row.tile_dates)}')
-    box = [_number(cells, side) for side in BOX]
+    box = [number(cells, side) for side in BOX]
     row.crs = cells.get('crs', '')
     if row.crs and not any(map(math.isnan, box)):
         row.box = box
@@ -283,9 +198,9 @@ def _conflicts(rows: list[Row]) -> None:
 def judge(cells: list[dict[str, str]], named: dict[str, str], files: Files) -> list[Row]:
     """A `Row` for every row of the table, with a `problem` where the cells show one."""
     rows = []
-    for number, raw in enumerate(cells, 1):
+    for place, raw in enumerate(cells, 1):
         fields = {field: raw[column] for field, column in named.items()}
-        row = Row(row=number, id=fields.get('id') or str(number))
+        row = Row(row=place, id=fields.get('id') or str(place))
         try:
             _fill(row, fields, files)
         except InputError as error:

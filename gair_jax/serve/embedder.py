@@ -54,7 +54,7 @@ class Embedder(Engine):
           InputError: a photo cannot be read, or the model has no street view encoder.
         """
         self.require('sv', space)
-        return self._encode('sv', photos, self._photo_input, normalize, space)
+        return self._encode('sv', photos, self.photo_input, normalize, space)
 
     def encode_rs(
         self, tiles: Sequence[Tile], *, normalize: bool = False, space: str = 'common'
@@ -71,7 +71,7 @@ class Embedder(Engine):
           InputError: a tile cannot be read, lacks a band, or is smaller than the window.
         """
         self.require('rs', space)
-        self._require_common_pooled(space)
+        self.require_pooled(space)
         pooled = [self._pooled(tile, space) for tile in tiles]
         found = np.reshape(pooled, (len(pooled), self.width('rs', space)))
         return unit(found) if normalize else found
@@ -130,6 +130,13 @@ class Embedder(Engine):
             found = localize(self, raster, grid, points, space=space)
         return unit(found) if normalize else found
 
+    def encode_inputs(
+        self, side: str, inputs: Sequence[np.ndarray], *, space: str = 'common'
+    ) -> Float[np.ndarray, 'n d']:
+        """Embeddings of what is already network input of a side, 'rs', 'sv' or 'location'."""
+        self.require(side, space)
+        return self._encode(side, inputs, np.asarray, False, space)
+
     def _encode(
         self,
         side: str,
@@ -152,7 +159,7 @@ class Embedder(Engine):
             return self.model.encode_sv(params, x)['embedding']
         return self.model.encode_rs(params, x)['pooled']
 
-    def _require_common_pooled(self, space: str) -> None:
+    def require_pooled(self, space: str) -> None:
         """Refuses the mean of patches in a common space that it cannot be brought into."""
         pooled, localized = (self.width(side, 'encoder') for side in ('rs', 'localized'))
         if space == 'common' and pooled != localized:
@@ -171,7 +178,8 @@ class Embedder(Engine):
 
             return self._encode('rs', range(len(grid)), window, False, space).mean(axis=0)
 
-    def _photo_input(self, photo: Photo) -> Float[np.ndarray, 's s 3']:
+    def photo_input(self, photo: Photo) -> Float[np.ndarray, 's s 3']:
+        """Network input of a photo; InputError if it cannot be read."""
         sv = self.config.input.sv
         return transforms.sv_input(photo_pixels(photo), self.contracts['sv'], sv.size, sv.kernel)
 

@@ -63,9 +63,17 @@ class Engine:
 
     @contextlib.contextmanager
     def raster(
-        self, tile: Tile, bounds: Sequence[float] = (), crs: str = '', offset: float | None = None
+        self,
+        tile: Tile,
+        bounds: Sequence[float] = (),
+        crs: str = '',
+        offset: float | None = None,
+        band_order: str = '',
     ) -> Iterator[Raster]:
-        """A tile opened for reading windows; `offset` replaces that of the sensor contract."""
+        """A tile opened for reading windows; `offset` replaces that of the sensor contract.
+
+        `band_order` is that of `raster_files.open_raster`.
+        """
         sensor = self.contracts['rs']
         if offset is not None:
             sensor = dataclasses.replace(sensor, offset=offset)
@@ -75,7 +83,14 @@ class Engine:
             place = raster_files.georeference(bounds, crs, tile.shape[:2]) if len(bounds) else None
             yield RasterArray(tile, sensor, place)
         else:
-            with raster_files.open_raster(tile, sensor, box=bounds, crs=crs) as raster:
+            with contextlib.ExitStack() as stack:
+                opening = raster_files.open_raster(
+                    tile, sensor, band_order=band_order, box=bounds, crs=crs
+                )
+                try:
+                    raster = stack.enter_context(opening)
+                except InputError as error:
+                    raise InputError(_named(tile, str(error))) from error
                 yield raster
 
     def rs_input(self, bands: np.ndarray, sensor: SensorContract) -> Float[np.ndarray, 's s c']:
@@ -100,3 +115,9 @@ class Engine:
                 f'{self.origin.path}: expected a model with an encoder {side!r}, found '
                 f'{", ".join(sorted(self.params))}.'
             )
+
+
+def _named(tile: str | os.PathLike[str], message: str) -> str:
+    """The message, with the file in it."""
+    name = os.fspath(tile)
+    return message if name in message else f'{name}: {message}'

@@ -4,10 +4,13 @@ Points are WKB in a column `geometry`, WGS84, longitude first; an embedding is o
 column; where it came from stands as JSON under the schema's metadata key `gair_jax`.
 """
 
+import dataclasses
 import datetime
 import json
+import math
 import os
 import pathlib
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -29,7 +32,7 @@ _WKB = np.dtype([('order', 'u1'), ('type', '<u4'), ('x', '<f8'), ('y', '<f8')])
 def provenance(engine: Engine, **settings: Any) -> dict[str, Any]:
     """What made an output: checkpoint with its hash, config, version, date, and the settings."""
     return {
-        'checkpoint': engine.origin._asdict(),
+        'checkpoint': dataclasses.asdict(engine.origin),
         'config': to_json(engine.config),
         'version': gair_jax.__version__,
         'date': datetime.datetime.now(datetime.UTC).isoformat(timespec='seconds'),
@@ -55,13 +58,22 @@ def read_points(column: pa.Array | pa.ChunkedArray) -> Float[np.ndarray, 'n 2']:
     """
     found = np.full((len(column), 2), np.nan)
     for i, raw in enumerate(column.to_pylist()):
-        if raw is None:
-            continue
-        order = '<' if raw[:1] == b'\x01' else '>'
-        if len(raw) < 21 or np.frombuffer(raw, f'{order}u4', 1, 1)[0] & 0xFF != 1:
-            raise InputError(f'geometry: expected WKB points, found another shape in row {i + 1}.')
-        found[i] = np.frombuffer(raw, f'{order}f8', 2, 5)
+        try:
+            found[i] = (math.nan, math.nan) if raw is None else read_point(raw)
+        except InputError as error:
+            raise InputError(f'{error} in row {i + 1}.') from error
     return found
+
+
+def read_point(raw: bytes) -> tuple[float, float]:
+    """X and y of a WKB point, with or without z and m; InputError for another shape."""
+    order = '<' if raw[:1] == b'\x01' else '>'
+    kind = int(np.frombuffer(raw, f'{order}u4', 1, 1)[0]) if len(raw) >= 21 else 0
+    # ISO writes z and m as 1001 to 3001; the flags of other dialects are in the upper half.
+    if (kind & 0xFFFF) % 1000 != 1 or kind & 0x20000000:
+        raise InputError('geometry: expected WKB points, found another shape')
+    x, y = np.frombuffer(raw, f'{order}f8', 2, 5)
+    return float(x), float(y)
 
 
 def embeddings(
@@ -72,8 +84,16 @@ def embeddings(
     return pa.FixedSizeListArray.from_arrays(flat, values.shape[1], mask=pa.array(~known))
 
 
-def metadata(made_by: dict[str, Any], bounds: tuple[float, ...] = ()) -> dict[bytes, bytes]:
-    """Schema metadata of a table with a column `geometry`: GeoParquet's own, and provenance."""
+def metadata(
+    made_by: dict[str, Any],
+    bounds: tuple[float, ...] = (),
+    others: Mapping[str, Any] | None = None,
+) -> dict[bytes, bytes]:
+    """Schema metadata of a table with a column `geometry`: GeoParquet's own, and provenance.
+
+    `bounds` are those of the points (west, south, east, north); `others` is what GeoParquet says of
+    further geometry columns, by name.
+    """
     column = {
         'encoding': 'WKB',
         'geometry_types': ['Point'],
@@ -81,7 +101,11 @@ def metadata(made_by: dict[str, Any], bounds: tuple[float, ...] = ()) -> dict[by
     }
     if bounds:
         column['bbox'] = list(bounds)
-    geo = {'version': '1.1.0', 'primary_column': 'geometry', 'columns': {'geometry': column}}
+    geo = {
+        'version': '1.1.0',
+        'primary_column': 'geometry',
+        'columns': {**(others or {}), 'geometry': column},
+    }
     return {b'geo': json.dumps(geo).encode(), KEY: json.dumps(made_by).encode()}
 
 

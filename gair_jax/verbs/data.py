@@ -3,11 +3,10 @@
 import argparse
 import importlib
 import os
+from collections.abc import Iterable
 from typing import Any
 
-PHOTO_COLUMNS = (
-    'photo tile tile_date lon lat date heading licence group split id left top right bottom crs'
-)
+from gair_jax.input.tables import FIELDS
 
 
 def add(verbs: Any) -> None:
@@ -57,7 +56,7 @@ def _add_photos(sets: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         help='your own photos and tiles, from a table',
         description='Imports a CSV or Parquet table with GeoTIFF tiles and JPEG or PNG photos.\n'
-        f'Columns known: {PHOTO_COLUMNS}.\n'
+        f'Columns known: {" ".join(FIELDS)}.\n'
         'A column of a known name needs no mention in --columns. Several dates of one place stand\n'
         'in one tile cell with ; between, their dates likewise in tile_date. Splits are drawn by\n'
         'tile; fewer than 10 all go to train. Without lon and lat the EXIF position is taken.\n'
@@ -81,9 +80,8 @@ def _add_photos(sets: Any) -> None:
     add('--photo-side', type=int, default=0, help='reduce larger photos to this side; 0 keeps them')
 
 
-def column_map(text: str) -> dict[str, str]:
+def column_map(text: str, known: Iterable[str] = FIELDS) -> dict[str, str]:
     """`photo=image,lon=x` -> {'photo': 'image', 'lon': 'x'}."""
-    known = PHOTO_COLUMNS.split()
     pairs = [part.partition('=') for part in text.split(',') if part]
     for name, equals, column in pairs:
         if name not in known or not equals or not column:
