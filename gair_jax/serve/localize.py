@@ -17,6 +17,9 @@ from gair_jax.models.gair import Params
 from gair_jax.serve.engine import Engine
 from gair_jax.serve.windows import Shares, WindowGrid, share
 
+# Network input of a window of the grid; None where it holds no data.
+WindowInput = Callable[[int], np.ndarray | None]
+
 MOST_WINDOWS = 32
 # Answers of the four cells around each point stand side by side while they are blended.
 MOST_BYTES = 2**28
@@ -33,6 +36,9 @@ class Visit(NamedTuple):
     point: Int[np.ndarray, ' k']
     xy: Float[np.ndarray, 'k 2']
     weight: Float[np.ndarray, ' k']
+
+
+Visited = tuple[Visit, np.ndarray]
 
 
 def localize(
@@ -55,34 +61,66 @@ def localize(
       space: 'common' or 'encoder', see `Embedder`.
       per_window: most points of any window, where many calls must share one compiled shape; 0
         takes it from the points.
-      done: told the number of windows after each batch.
+      done: told the number of windows after each of them.
 
     Returns:
       float32 [n, d]; nan where no window of a point has data.
     """
-    visits = list(_visits(grid, points))
-    most = _power_of_two(max([per_window, *(len(visit.point) for visit in visits)]))
+
+    def window_input(window: int) -> np.ndarray | None:
+        bands = raster.window(*grid.offset(window), *grid.size)
+        if raster.sensor.missing(bands).all():
+            return None
+        return engine.rs_input(bands, raster.sensor)
+
+    return blend(engine, window_input, grid, points, space=space, per_window=per_window, done=done)
+
+
+def blend(
+    engine: Engine,
+    window_input: WindowInput,
+    grid: WindowGrid,
+    points: Float[np.ndarray, 'n 2'],
+    *,
+    space: str,
+    per_window: int,
+    done: Callable[[int], None],
+) -> Float[np.ndarray, 'n d']:
+    """As `localize`, with network input from anywhere."""
+    visits = list(visits_of(grid, points))
+    most = power_of_two(max([per_window, *(len(visit.point) for visit in visits)]))
     width = engine.width('localized', space)
     size = max(1, min(MOST_WINDOWS, MOST_BYTES // (16 * most * width)))
+    least = min(size, power_of_two(len(grid))) if per_window else 1
     call = engine.compiled(f'localized {space}', _query(engine, space))
     found = np.zeros((len(points), width), np.float32)
     total = np.zeros((len(points), 1), np.float32)
-    for batch in _batches(engine, raster, grid, visits, size, done):
-        rs, xy = _filled(batch, size, most)
-        for (visit, _), answer in zip(batch, np.asarray(call(engine.params, rs, xy)), strict=False):
+
+    def add(batch: list[Visited], answers: Array) -> None:
+        for (visit, _), answer in zip(batch, np.asarray(answers), strict=False):
             found[visit.point] += visit.weight[:, None] * answer[: len(visit.point)]
             total[visit.point, 0] += visit.weight
+
+    waiting: list[tuple[list[Visited], Array]] = []
+    for batch in _batches(window_input, visits, size, done):
+        # Handed to the device before the last one's answers are asked for: it never waits.
+        waiting.append((batch, call(engine.params, *_filled(batch, size, least, most))))
+        if len(waiting) > 1:
+            add(*waiting.pop(0))
+    for last in waiting:
+        add(*last)
     # Below one only where windows without data were left out; 0 / 0 is the nan that is promised.
     with np.errstate(invalid='ignore'):
         return found / total
 
 
-def _visits(grid: WindowGrid, points: Float[np.ndarray, 'n 2']) -> Iterator[Visit]:
+def visits_of(grid: WindowGrid, points: Float[np.ndarray, 'n 2']) -> Iterator[Visit]:
+    """The windows that hold some of the points, in the grid's order."""
     shares: Shares = share(grid, points)
     windows, starts = np.unique(shares.window, return_index=True)
     extent = np.array(grid.size[::-1])
     for window, at in zip(
-        windows, np.split(np.arange(len(shares.window)), starts[1:]), strict=True
+        windows, np.split(np.arange(len(shares.window)), starts)[1:], strict=True
     ):
         point = shares.point[at]
         row, col = grid.offset(int(window))
@@ -91,19 +129,17 @@ def _visits(grid: WindowGrid, points: Float[np.ndarray, 'n 2']) -> Iterator[Visi
 
 
 def _batches(
-    engine: Engine,
-    raster: Raster,
-    grid: WindowGrid,
-    visits: list[Visit],
+    window_input: WindowInput,
+    visited: list[Visit],
     size: int,
     done: Callable[[int], None],
-) -> Iterator[list[tuple[Visit, np.ndarray]]]:
+) -> Iterator[list[Visited]]:
     """Visits with the network input of their windows, those without data left out."""
-    batch: list[tuple[Visit, np.ndarray]] = []
-    for visit in visits:
-        bands = raster.window(*grid.offset(visit.window), *grid.size)
-        if not raster.sensor.missing(bands).all():
-            batch.append((visit, engine.rs_input(bands, raster.sensor)))
+    batch: list[Visited] = []
+    for visit in visited:
+        pixels = window_input(visit.window)
+        if pixels is not None:
+            batch.append((visit, pixels))
         if len(batch) == size:
             yield batch
             batch = []
@@ -113,13 +149,13 @@ def _batches(
 
 
 def _filled(
-    batch: list[tuple[Visit, np.ndarray]], size: int, most: int
+    batch: list[Visited], size: int, least: int, most: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Inputs [size, s, s, c] and positions [size, most, 2]: one shape, whatever the batch holds.
+    """Inputs [rows, s, s, c] and positions [rows, most, 2]: few shapes, whatever the batch holds.
 
-    A short batch is filled up to the next power of two, so that a single tile costs one window.
+    A short batch is filled up to the next power of two, and to `least`.
     """
-    rows = min(size, _power_of_two(len(batch)))
+    rows = min(size, max(least, power_of_two(len(batch))))
     rs = np.zeros((rows, *batch[0][1].shape), np.float32)
     xy = np.zeros((rows, most, 2), np.float32)
     for i, (visit, pixels) in enumerate(batch):
@@ -130,14 +166,26 @@ def _filled(
 def _query(engine: Engine, space: str) -> Callable[..., Any]:
     def query(params: Params, rs: Array, xy: Array) -> Array:
         patch_grid = engine.model.encode_rs(params, rs)['patch_grid']
-        cells = patch_grid.shape[1] * patch_grid.shape[2]
-        # Gathering reads four cells a point, convolving all of them once.
-        schedule = 'convolve' if 4 * xy.shape[1] >= cells else 'gather'
-        localized = engine.model.query(params, patch_grid, jnp.asarray(xy), schedule)
-        return engine.project(params, 'rs', localized, space)
+        return queried(engine, params, patch_grid, xy, space)
 
     return query
 
 
-def _power_of_two(n: int) -> int:
+def queried(
+    engine: Engine,
+    params: Params,
+    patch_grid: Float[Array, 'b h w c'],
+    xy: Float[Array, 'b q 2'],
+    space: str,
+) -> Float[Array, 'b q d']:
+    """Localized embeddings of points of encoded windows, by the cheaper schedule."""
+    cells = patch_grid.shape[1] * patch_grid.shape[2]
+    # Gathering reads four cells a point, convolving all of them once.
+    schedule = 'convolve' if 4 * xy.shape[1] >= cells else 'gather'
+    localized = engine.model.query(params, patch_grid, jnp.asarray(xy), schedule)
+    return engine.project(params, 'rs', localized, space)
+
+
+def power_of_two(n: int) -> int:
+    """The least that is not below n."""
     return 1 << max(n - 1, 0).bit_length()

@@ -70,3 +70,9 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> list[pathlib.Path]:
 def tile(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     """A GeoTIFF of 12 bands, 20 x 24 pixels of 0.001 degrees from `scenes.PLACE`."""
     return scenes.write_tile(tmp_path_factory.mktemp('tile') / 't.tif')
+
+
+@pytest.fixture
+def rows(tmp_path: pathlib.Path) -> list[dict]:
+    """Rows of 2 tiles of 3 photos each, whose files lie in `tmp_path`."""
+    return scenes.write_set(tmp_path, tiles=2, photos=3)
