@@ -9,10 +9,17 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 
 from gair_jax.report.tables import series, with_candidates
 
 TRUE, FOUND = '#ffffff', '#ff2d55'
+_WRITTEN: dict[str, Any] = {
+    'color': 'white',
+    'fontsize': 9,
+    'fontweight': 'bold',
+    'path_effects': [withStroke(linewidth=2.5, foreground='black')],
+}
 
 
 class Case(NamedTuple):
@@ -44,6 +51,21 @@ class Answer(NamedTuple):
     cosine: np.ndarray
     right: int
     rank: int
+
+
+class Sighting(NamedTuple):
+    """A photo and where in a tile it looks most at home, for people.
+
+    photo [h, w, 3], uint8, no pixels for none; name; heat [r, c], cosines over the tile, nan
+    without data; xy [k, 2], the places found, best first, in [-1, 1]; known [n, 2], where it is
+    known to have been taken, n 0 or 1.
+    """
+
+    photo: np.ndarray
+    name: str
+    heat: np.ndarray
+    xy: np.ndarray
+    known: np.ndarray
 
 
 def stretch(rgb: np.ndarray) -> np.ndarray:
@@ -122,6 +144,59 @@ def retrieval_panel(
     _save(figure, path)
 
 
+def sightings(
+    rows: Sequence[Sighting], tile: np.ndarray, ratio: float, path: pathlib.Path, title: str
+) -> None:
+    """A row a photo: the photo, the tile with the places found, the similarity over the tile.
+
+    Args:
+      rows: what was found.
+      tile: RGBA pixels.
+      ratio: height of the tile over its width, on the ground.
+      path: of the PNG.
+      title: above.
+    """
+    figure = _figure(9.6, 3.1 * len(rows) + 0.8)
+    grid = figure.subplots(len(rows), 3, squeeze=False)
+    for axes, row in zip(grid, rows, strict=True):
+        _photo(axes[0], row.photo, row.name)
+        axes[1].imshow(tile, extent=(-1, 1, 1, -1), interpolation='nearest')
+        drawn = axes[2].imshow(row.heat, extent=(-1, 1, 1, -1), cmap='plasma')
+        figure.colorbar(drawn, ax=axes[2], shrink=0.8)
+        for panel in axes[1:]:
+            panel.set(xticks=[], yticks=[], aspect=ratio)
+            for number, xy in reversed(list(enumerate(row.xy, 1))):
+                _mark(panel, xy, FOUND if number == 1 else TRUE)
+                panel.annotate(str(number), xy, (6, 4), textcoords='offset points', **_WRITTEN)
+            for xy in row.known:
+                panel.plot(*xy, '+', color='white', markersize=13, markeredgewidth=4)
+                panel.plot(*xy, '+', color='black', markersize=11, markeredgewidth=2)
+    for axes, text in zip(grid[0], ('', 'tile, north up', 'cosine with the photo'), strict=True):
+        axes.set_title(text, fontsize=10)
+    _titled(figure, title, 'Red: the most similar point. A cross: where it is known to be taken.')
+    _save(figure, path)
+
+
+def photo_panel(
+    photos: Sequence[np.ndarray],
+    captions: Sequence[str],
+    path: pathlib.Path,
+    title: str,
+    columns: int = 5,
+) -> None:
+    """Photos (uint8, no pixels for none) with a caption each, row by row."""
+    rows = max(1, -(-len(photos) // columns))
+    figure = _figure(2.1 * columns, 2.1 * rows + 0.7)
+    panels = figure.subplots(rows, columns, squeeze=False).flat
+    for axes in panels:
+        axes.axis('off')
+    for axes, photo, caption in zip(figure.axes, photos, captions, strict=False):
+        axes.axis('on')
+        _photo(axes, photo, caption)
+    _titled(figure, title, '')
+    _save(figure, path)
+
+
 def _figure(width: float, height: float) -> Figure:
     """A figure in inches; not pyplot's, so no global state and no display."""
     figure = Figure(figsize=(width, height), dpi=110, layout='constrained')
@@ -138,6 +213,16 @@ def _image(axes: Axes, pixels: np.ndarray) -> None:
     # Drawn over [-1, 1] with y downwards, so that window xy are data coordinates.
     axes.imshow(np.clip(pixels, 0, 1), extent=(-1, 1, 1, -1), interpolation='nearest')
     axes.set(xticks=[], yticks=[])
+
+
+def _photo(axes: Axes, photo: np.ndarray, caption: str) -> None:
+    if photo.size:
+        axes.imshow(photo)
+    else:
+        axes.text(0.5, 0.5, 'no picture', ha='center', va='center', transform=axes.transAxes)
+    axes.set(xticks=[], yticks=[])
+    # A name may hold what matplotlib takes for mathematics.
+    axes.set_xlabel(caption, fontsize=8, parse_math=False)
 
 
 def _heat(axes: Axes, similarity: np.ndarray) -> None:

@@ -1,0 +1,1 @@
+"""What `gair search` found, as one page that works offline, and as a table."""
