@@ -4,4 +4,16 @@
 that function runs, so that `gair VERB --help` answers at once.
 """
 
-VERBS = ('train', 'first_look', 'data')
+VERBS = (
+    'train',
+    'first_look',
+    'data',
+    'embed',
+    'convert',
+    'export',
+    'doctor',
+    'search',
+    'map',
+    'query',
+    'bench',
+)

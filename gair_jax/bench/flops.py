@@ -1,0 +1,51 @@
+"""Floating-point operations of a forward pass, from the sizes alone: two for each multiply-add.
+
+Only matrix products count; norms, activations and softmax do not. This is the numerator of every
+rate, whatever a compiler makes of the program.
+"""
+
+from gair_jax.models.gair import Model
+from gair_jax.models.location import LocationSpec
+from gair_jax.models.nili import NiliSpec
+from gair_jax.models.vit import VitSpec
+
+
+def vit(spec: VitSpec) -> int:
+    """Of one image of the size that `spec` names."""
+    layers, n = spec.layers, spec.patches + int(spec.class_token)
+    d = layers.dim
+    products = n * (4 * d * d + 2 * d * layers.mlp_dim)
+    attention = 2 * n * n * d
+    patch = spec.patches * spec.channels * spec.patch**2 * d
+    pooler = d * d if spec.pooling == 'pooler' else 0
+    return 2 * (patch + layers.depth * (products + attention) + pooler)
+
+
+def location(spec: LocationSpec) -> int:
+    """Of one place, all scales."""
+    widths = (2 * spec.frequencies, *spec.hidden, spec.embed_dim)
+    branch = 2 * spec.frequencies + _chain(widths)
+    return 2 * len(spec.sigma) * branch
+
+
+def nili(spec: NiliSpec) -> int:
+    """Of one point, by the schedule 'gather'."""
+    cells = 4 if spec.ensemble else 1
+    return 2 * cells * _chain((9 * spec.dim + 2, *spec.hidden, spec.embed_dim))
+
+
+def embed(model: Model) -> int:
+    """Of one tile with one point in it, one photo and one place, as far as the model has them."""
+    total = 0
+    for encoder in (model.rs, model.sv):
+        total += vit(encoder.spec) if encoder is not None else 0
+    if model.location is not None:
+        total += location(model.location.spec)
+    if isinstance(spec := getattr(model.nili, 'spec', None), NiliSpec):
+        total += nili(spec)
+    return total
+
+
+def _chain(widths: tuple[int, ...]) -> int:
+    """Multiply-adds of a chain of linear layers."""
+    return sum(a * b for a, b in zip(widths, widths[1:], strict=False))
