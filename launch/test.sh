@@ -1,4 +1,4 @@
 #!/usr/bin/env bash
-# Sets up .venv and runs the tests. Arguments go to pytest: `bash launch/test.sh -m slow`.
+# Sets up .venv and runs the tests in two processes. Arguments go to pytest: `bash launch/test.sh -m slow`.
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh" "test"
-exec python -m pytest "$@"
+exec python -m pytest -n 2 "$@"

@@ -59,7 +59,7 @@ def bench(sizes: Sizes, rounds: int, peer: str) -> dict[str, Any]:
         theirs = peers.made(peers.load(peer), 'GAIR')
         params = peers.params(theirs, params)
         sides['peer'] = peers.embed_side(theirs, batch)
-    program, ours = _ours(model, params, batch, sizes.chunk)
+    program, ours = ours_in_chunks(model, params, batch, sizes.chunk)
     product, product_flops = _product(model, sizes)
     sides = {'ours': ours, **sides}
     found, times = record.compared(sides, rounds, sizes.batch, {'product': product})
@@ -88,10 +88,12 @@ def inputs(model: Model, count: int) -> Batch:
     }
 
 
-def _ours(model: Model, params: Params, batch: Batch, chunk: int) -> tuple[Program, record.Side]:
+def ours_in_chunks(
+    model: Model, params: Params, batch: Batch, chunk: int
+) -> tuple[Program, record.Side]:
     """Our side: one program of a chunk, called for each chunk of the batch."""
 
-    def embed(params: Params, batch: Batch) -> list[jax.Array]:
+    def embed(params: Params, batch: Mapping[str, jax.Array]) -> list[jax.Array]:
         out = model.apply(together(params), batch)
         return [out[name] for name in OUTPUTS]
 

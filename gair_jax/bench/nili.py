@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
@@ -36,7 +37,7 @@ def bench(sizes: Sizes, rounds: int, peer: str) -> dict[str, Any]:
     grid, xy = inputs(sizes)
     width = sizes.width
     nili = Nili(NiliSpec(dim=width, embed_dim=width, hidden=()))
-    params = nili.init(jax.random.key(0), grid[:1], xy[:1, :1])['params']
+    params = nili.init(jax.random.key(0), jnp.asarray(grid[:1]), jnp.asarray(xy[:1, :1]))['params']
     sides = {}
     if peer:
         theirs = peers.made(peers.load(peer), 'NILI', width)

@@ -1,5 +1,6 @@
 """Ours beside a peer: one plain dict that goes to JSON, and the same as a table with sentences."""
 
+import importlib.metadata
 import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -42,6 +43,8 @@ def compared(
       machine; and the times of all calls, those of `also` among them.
     """
     found = machine()
+    if 'peer' in sides:
+        found['versions']['torch'] = importlib.metadata.version('torch')
     calls = {name: side.call for name, side in sides.items()}
     times = in_turn({**calls, **(also or {})}, rounds)
     peer, ratio, difference = None, None, None

@@ -83,7 +83,10 @@ class FirstLayer(nn.Module):
 
     def shift(self, offset: Float[Array, 'b q 2']) -> Float[Array, 'b q k']:
         """What the offset and the bias add."""
-        return offset @ self.offset_kernel + self.bias[None, None]
+        # Not as a product, which XLA would store for every point before it is added.
+        x, y = offset[..., 0, None], offset[..., 1, None]
+        columns = self.offset_kernel[:, None, None]
+        return x * columns[0] + y * columns[1] + self.bias[None, None]
 
     def _draw_offset(self, key: Array) -> Float[Array, '2 k']:
         return self.weights(key, (9 * self.dim + 2, self.width))[:2]
@@ -118,14 +121,33 @@ class Nili(nn.Module):
         point = jnp.stack([xy[..., 1], xy[..., 0]], -1) / 2 + 0.5 if self._history else xy
         if not self.spec.ensemble:
             return corner(*nearest(point, shape))
+        found = self._corners(corner, point, shape, schedule)
+        total = jnp.sum(jnp.stack([area for _, area in found]), axis=0)
+        opposite = [area / total for _, area in reversed(found)]
+        parts = [w[..., None] * answer for w, (answer, _) in zip(opposite, found, strict=True)]
+        return parts[0] + parts[1] + parts[2] + parts[3]
+
+    def _corners(
+        self,
+        corner: Corner,
+        point: Float[Array, 'b q 2'],
+        shape: Float[np.ndarray, '1 1 2'],
+        schedule: str,
+    ) -> list[tuple[Float[Array, 'b q k'], Float[Array, 'b q']]]:
+        """The answer and the rectangle of each of the four corners.
+
+        Gathered, they share one product; convolved, they are apart, so that XLA looks up, shifts
+        and blends them in one pass over the points and stores none.
+        """
+        if schedule == 'convolve':
+            corners = jnp.asarray(CORNERS[:, None, None])
+            return [_one_corner(corner, point, shape, towards) for towards in corners]
         each = nn.vmap(
             lambda _, towards: _one_corner(corner, point, shape, towards),
             variable_axes={'params': None},
             split_rngs={'params': False},
         )
-        answers, areas = each(self, CORNERS[:, None, None])
-        weights = areas[::-1] / jnp.sum(areas, axis=0, keepdims=True)
-        return jnp.sum(weights[..., None] * answers, axis=0)
+        return list(zip(*each(self, CORNERS[:, None, None]), strict=True))
 
     @property
     def _history(self) -> bool:

@@ -144,7 +144,7 @@ def attend(
         logits = logits + bias
     weights = jax.nn.softmax(logits, axis=-1).astype(value.dtype)
     weights = dropout(weights, deterministic=deterministic)
-    # Written to 'bnhd' at once, einsum swaps the operands, and a CPU then takes three times as long.
+    # Asked for 'bnhd', einsum would swap the operands, which takes a CPU three times as long.
     return jnp.einsum('bhnm,bmhd->bhnd', weights, value).transpose(0, 2, 1, 3)
 
 

@@ -169,14 +169,21 @@ class Embedder(Engine):
             )
 
     def _pooled(self, tile: Tile, space: str) -> Float[np.ndarray, ' d']:
+        """The mean over the windows of a tile that hold data."""
         with self.raster(tile) as raster:
             grid = self.grid(raster.shape)
 
-            def window(index: int) -> np.ndarray:
-                bands = raster.window(*grid.offset(index), *grid.size)
-                return self.rs_input(bands, raster.sensor)
+            def stored(index: int) -> np.ndarray:
+                return raster.window(*grid.offset(index), *grid.size)
 
-            return self._encode('rs', range(len(grid)), window, False, space).mean(axis=0)
+            seen = [i for i in range(len(grid)) if not raster.sensor.missing(stored(i)).all()]
+            if not seen:
+                raise InputError(f'{raster.name}: expected pixels with data, found none.')
+
+            def window(index: int) -> np.ndarray:
+                return self.rs_input(stored(index), raster.sensor)
+
+            return self._encode('rs', seen, window, False, space).mean(axis=0)
 
     def photo_input(self, photo: Photo) -> Float[np.ndarray, 's s 3']:
         """Network input of a photo; InputError if it cannot be read."""

@@ -85,6 +85,17 @@ def test_a_batch_gives_what_each_gives_alone(tiny, photos, tile):
     np.testing.assert_allclose(tiny.query(tile, LONLAT), alone, **CLOSE)
 
 
+def test_windows_without_data_do_not_count_in_a_tile(tiny):
+    seen = stored(10)[:16, :16]
+    half = np.concatenate([seen, np.zeros_like(seen)], axis=1)
+    grid = tiny.grid(half.shape[:2])
+    inside = [half[:, col : col + 16] for _, col in map(grid.offset, range(len(grid)))]
+    expected = np.mean([tiny.encode_rs([w])[0] for w in inside if w.any()], axis=0)
+    np.testing.assert_allclose(tiny.encode_rs([half])[0], expected, **CLOSE)
+    with pytest.raises(InputError, match='tile: expected pixels with data, found none'):
+        tiny.encode_rs([np.zeros_like(seen)])
+
+
 @pytest.mark.parametrize('n', [0, 1, 31, 32, 33, 100])
 def test_batches_keep_order_and_number(n):
     shapes = []

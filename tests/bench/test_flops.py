@@ -1,0 +1,53 @@
+"""The counts from sizes against those of every product in the traced program."""
+
+import math
+
+import jax
+import pytest
+
+from gair_jax import config
+from gair_jax.bench import flops
+from gair_jax.models import gair
+from tests.models import small
+
+
+def products(jaxpr):
+    """FLOPs of the dot products of a traced function, those in inner functions included."""
+    total = 0
+    for equation in jaxpr.eqns:
+        if equation.primitive.name == 'dot_general':
+            (contracting, _), _ = equation.params['dimension_numbers']
+            left = equation.invars[0].aval.shape
+            inner = math.prod(left[axis] for axis in contracting)
+            total += 2 * inner * math.prod(equation.outvars[0].aval.shape)
+        repeats = equation.params.get('length', 1)
+        for value in jax.tree.leaves(equation.params, is_leaf=_is_jaxpr):
+            if _is_jaxpr(value):
+                total += repeats * products(getattr(value, 'jaxpr', value))
+    return total
+
+
+def _is_jaxpr(value):
+    return hasattr(value, 'eqns') or hasattr(value, 'jaxpr')
+
+
+@pytest.mark.parametrize(
+    'rs',
+    [{}, {'class_token': True, 'heads': 2}, {'class_token': True, 'pooling': 'pooler'}],
+    ids=str,
+)
+def test_the_count_from_sizes_is_that_of_all_products(rs):
+    made = small.config()
+    for name, value in rs.items():
+        setattr(made.model.rs, name, value)
+    model = gair.build(made)
+    shapes = jax.eval_shape(model.init, jax.random.key(0))
+    counted = products(jax.make_jaxpr(model.apply)(shapes, small.batch(1)).jaxpr)
+    # The offset columns of H are added without a product.
+    offsets = 2 * 4 * 2 * model.nili.spec.hidden[0]
+    assert flops.embed(model) == counted + offsets
+
+
+def test_the_paper_s_model_costs_60_gflop_a_triple():
+    # 34.9 + 25.4 by 2 n (12 d^2 L + 2 n d L) and the patch embeddings, n = 196 and 144.
+    assert flops.embed(gair.build(config.paper())) == pytest.approx(60.3e9, rel=2e-3)
