@@ -69,7 +69,7 @@ def machine() -> dict[str, Any]:
     return {
         'device': device.platform,
         'device_kind': device.device_kind,
-        'cores': len(os.sched_getaffinity(0)),
+        'cores': os.cpu_count() or 1,
         'load_before': round(os.getloadavg()[0], 2),
         'versions': {
             'gair_jax': gair_jax.__version__,
