@@ -13,7 +13,6 @@ return the three named presets; a preset only sets values, each of which can be 
 """
 
 import dataclasses
-import typing
 from typing import Any
 
 AFFECTS = ('model', 'loss', 'optimizer', 'input', 'run')
@@ -40,25 +39,6 @@ def section_of(field: dataclasses.Field) -> type | None:
     """The dataclass that a field of a config holds, or None for a single setting."""
     factory = field.default_factory
     return factory if isinstance(factory, type) else None
-
-
-def check_types(config: Any, prefix: str = '') -> None:
-    """Refuses tuples with elements of another type than annotated; single values were cast."""
-    for field in dataclasses.fields(config):
-        value = getattr(config, field.name)
-        if kind := section_of(field):
-            if not isinstance(value, kind):
-                raise InputError(
-                    f'{prefix}{field.name}: expected {kind.__name__}, found {value!r}.'
-                )
-            check_types(value, f'{prefix}{field.name}.')
-        elif isinstance(value, tuple):
-            element = typing.get_args(field.type)[0]
-            accepted = (int, float) if element is float else element
-            if not all(isinstance(item, accepted) for item in value):
-                raise InputError(
-                    f'{prefix}{field.name}: expected a tuple of {element.__name__}, found {value}.'
-                )
 
 
 @dataclasses.dataclass(kw_only=True)

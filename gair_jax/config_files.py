@@ -4,16 +4,18 @@ import dataclasses
 import difflib
 import os
 import sys
-from collections.abc import Sequence
+import typing
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from gair_jax.config import Config, InputError, check_types, section_of
+from gair_jax.config import Config, InputError, section_of
 
 
 def load(path: str, overrides: Sequence[str] = ()) -> Config:
     """The config of a file (`path` or `path:argument`) with `--config.a.b=value` overrides.
 
-    Raises InputError naming an unknown field, a value of the wrong type, or a missing file.
+    Raises InputError naming an unknown field, a value of the wrong type, or a missing file; in the
+    file as on the command line.
     """
     from absl import flags
     from ml_collections import config_flags
@@ -35,7 +37,7 @@ def load(path: str, overrides: Sequence[str] = ()) -> Config:
     if not isinstance(values.config, Config):
         kind = type(values.config).__name__
         raise InputError(f'{file}: expected get_config to return a gair_jax Config, found {kind}.')
-    check_types(values.config)
+    _check_settings(values.config, 'config')
     return values.config
 
 
@@ -48,7 +50,37 @@ def _check_override(override: str) -> None:
     for part in name.removeprefix('--config.').split('.'):
         fields = {f.name: f for f in dataclasses.fields(kind)} if kind else {}
         if part not in fields:
-            near = difflib.get_close_matches(part, fields, 1)
-            hint = f' (did you mean {near[0]}?)' if near else ''
-            raise InputError(f'{name}: no such setting{hint}; gair_jax/config.py lists them.')
+            raise _unknown(name, part, fields)
         kind = section_of(fields[part])
+
+
+def _unknown(where: str, name: str, known: Iterable[str]) -> InputError:
+    near = difflib.get_close_matches(name, known, 1)
+    hint = f' (did you mean {near[0]}?)' if near else ''
+    return InputError(f'{where}: no such setting{hint}; gair_jax/config.py lists them.')
+
+
+def _check_settings(section: Any, where: str) -> None:
+    """Refuses attributes that are no field, which Python lets a file make, and wrong types."""
+    fields = {field.name: field for field in dataclasses.fields(section)}
+    for name in sorted(vars(section).keys() - fields.keys()):
+        raise _unknown(f'{where}.{name}', name, fields)
+    for name, field in fields.items():
+        value, wanted = getattr(section, name), section_of(field) or type(field.default)
+        if not _fits(value, wanted):
+            raise InputError(f'{where}.{name}: expected {wanted.__name__}, found {value!r}.')
+        if section_of(field):
+            _check_settings(value, f'{where}.{name}')
+        elif wanted is tuple:
+            element = typing.get_args(field.type)[0]
+            if not all(_fits(item, element) for item in value):
+                raise InputError(
+                    f'{where}.{name}: expected a tuple of {element.__name__}, found {value}.'
+                )
+
+
+def _fits(value: Any, wanted: type) -> bool:
+    """Whether a value is of a type; whole numbers are floats too, and True is no number."""
+    if isinstance(value, bool):
+        return wanted is bool
+    return isinstance(value, (int, float) if wanted is float else wanted)

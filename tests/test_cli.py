@@ -46,12 +46,37 @@ def test_a_bad_override_is_one_sentence_that_names_it(arguments, words, tmp_path
     assert not (tmp_path / 'run').exists()
 
 
+@pytest.mark.parametrize(
+    ('line', 'words'),
+    [
+        ('config.model.rs.pach = 8', ['config.model.rs.pach', 'did you mean patch?']),
+        ('config.batch = "256"', ['config.batch', 'expected int', "'256'"]),
+        ('config.input.augment = 1', ['config.input.augment', 'expected bool']),
+        ('config.bank.size = True', ['config.bank.size', 'expected int', 'True']),
+        ('config.model.rs = 3', ['config.model.rs', 'EncoderConfig']),
+        ('config.model.nili.hidden = (8, "wide")', ['config.model.nili.hidden', 'tuple of int']),
+    ],
+)
+def test_a_bad_setting_in_the_file_is_refused_as_on_the_command_line(line, words, tmp_path, capsys):
+    head = 'from gair_jax.config import paper\ndef get_config(text=""):\n    config = paper()\n'
+    (tmp_path / 'made.py').write_text(f'{head}    {line}\n    return config\n')
+    workdir = tmp_path / 'run'
+    code = cli.main(['train', f'--config={tmp_path / "made.py"}', f'--workdir={workdir}'])
+    said = capsys.readouterr().err
+    assert code == 2
+    assert said.count('\n') == 1 and all(word in said for word in words), said
+    assert not workdir.exists()
+
+
 def test_a_missing_config_file_is_named(tmp_path, capsys):
     assert cli.main(['train', '--config=nowhere.py', f'--workdir={tmp_path}']) == 2
     assert 'nowhere.py' in capsys.readouterr().err
 
 
-@pytest.mark.parametrize('verb', [['train'], ['first-look'], ['data', 'build', 'photos']])
+VERBS = 'train first-look convert embed query map search doctor export bench'.split()
+
+
+@pytest.mark.parametrize('verb', [*([verb] for verb in VERBS), ['data', 'build', 'photos']])
 def test_help_teaches_by_example(verb):
     done = subprocess.run(
         [sys.executable, '-m', 'gair_jax.cli', *verb, '--help'], capture_output=True, text=True

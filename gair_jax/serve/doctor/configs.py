@@ -6,12 +6,11 @@ The file is Python and is run, as `gair train` runs it.
 import dataclasses
 import pathlib
 from collections.abc import Iterator
-from typing import Any
 
 import jax
 
 from gair_jax import config_files
-from gair_jax.config import Config, InputError, section_of
+from gair_jax.config import Config, InputError
 from gair_jax.input import pipeline
 from gair_jax.input.store import Store
 from gair_jax.sensors import contract
@@ -28,37 +27,13 @@ def examine(path: pathlib.Path, expected: Expected) -> list[Finding]:
     except Exception as error:  # whatever a config file, which is Python, raises
         what = f'{type(error).__name__}: {" ".join(str(error).split())}'
         return [unusable(path, f'expected a config file that runs, found {what}')]
-    found = [*_settings(path, config, 'config')] or [*_refused(path, config)]
-    found += [*_start(path, config)]
+    found = [*_refused(path, config), *_start(path, config)]
     found += [] if _unusable(found) else _data(path, config, expected.data_dir)
     return or_fine(path, found, _summary(config))
 
 
 def _unusable(found: list[Finding]) -> bool:
     return any(finding.level == 'unusable' for finding in found)
-
-
-def _settings(path: pathlib.Path, section: Any, where: str) -> Iterator[Finding]:
-    """Settings that no field knows, which Python lets a file make, and values of another type."""
-    fields = {field.name: field for field in dataclasses.fields(section)}
-    for name in sorted(vars(section).keys() - fields.keys()):
-        yield unusable(
-            path, f'{where}.{name}: found a setting that gair_jax/config.py does not have'
-        )
-    for name, field in fields.items():
-        value = getattr(section, name)
-        if section_of(field):
-            yield from _settings(path, value, f'{where}.{name}')
-        elif not _fits(value, field.default):
-            wanted = type(field.default).__name__
-            yield unusable(path, f'{where}.{name}: expected {wanted}, found {value!r}')
-
-
-def _fits(value: Any, default: Any) -> bool:
-    """Whether a value is of the type of the field's default; whole numbers are floats too."""
-    if type(default) is float:
-        return type(value) in (int, float)
-    return type(value) is type(default)
 
 
 def _refused(path: pathlib.Path, config: Config) -> Iterator[Finding]:

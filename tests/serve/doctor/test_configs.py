@@ -25,7 +25,7 @@ def test_a_config_whose_data_are_not_built(tmp_path):
 @pytest.mark.parametrize(
     ('line', 'words'),
     [
-        ('config.model.rs.pach = 8', ('config.model.rs.pach', 'does not have')),
+        ('config.model.rs.pach = 8', ('config.model.rs.pach', 'no such setting', 'patch')),
         ('config.epoch = 3', ('config.epoch',)),
         ('config.batch = "256"', ('config.batch', 'int', "'256'")),
         ('config.model.rs = 3', ('model.rs', 'EncoderConfig')),
