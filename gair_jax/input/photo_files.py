@@ -5,12 +5,12 @@ import io
 import math
 import os
 import pathlib
-import warnings
 from typing import Any, NamedTuple
 
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from gair_jax.config import InputError
+from gair_jax.input.warning_filters import filtered
 
 # Eight bits a channel; Pillow would clip the others when it makes them RGB.
 _MODES = ('1', 'L', 'LA', 'P', 'PA', 'RGB', 'RGBA', 'RGBX', 'CMYK', 'YCbCr')
@@ -41,10 +41,7 @@ def read(path: str | os.PathLike[str]) -> PhotoFile:
     """
     path = pathlib.Path(path)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter('error', Image.DecompressionBombWarning)
-            warnings.filterwarnings('ignore', category=UserWarning)  # Corrupt EXIF: taken as none.
-            return _decode(path)
+        return _decode(path)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise InputError(f'photo too large: {path}: {error}') from error
     except UnidentifiedImageError as error:
@@ -57,14 +54,16 @@ def read(path: str | os.PathLike[str]) -> PhotoFile:
 
 def _decode(path: pathlib.Path) -> PhotoFile:
     data = path.read_bytes()
-    image = Image.open(io.BytesIO(data), formats=('JPEG', 'PNG'))
+    # Corrupt EXIF is taken as none. Pixels are unpacked outside, where threads run side by side.
+    with filtered(error=Image.DecompressionBombWarning, ignore=UserWarning):
+        image = Image.open(io.BytesIO(data), formats=('JPEG', 'PNG'))
+        exif = image.getexif()
+        # Copied first: turning the image edits its EXIF.
+        lonlat, date = _gps(exif), _date(exif)
     if image.mode not in _MODES:
         raise InputError(
             f'photo unreadable: {path}: expected 8 bits a channel, found mode {image.mode}'
         )
-    exif = image.getexif()
-    # Copied first: turning the image edits its EXIF.
-    lonlat, date = _gps(exif), _date(exif)
     image.load()
     plain = image.format == 'JPEG' and image.mode == 'RGB'
     plain &= exif.get(ExifTags.Base.Orientation, 1) == 1 and ExifTags.IFD.GPSInfo not in exif

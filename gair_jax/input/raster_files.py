@@ -7,7 +7,6 @@ import contextlib
 import dataclasses
 import os
 import threading
-import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -19,6 +18,7 @@ from jaxtyping import Float, Shaped
 from gair_jax import sensors
 from gair_jax.config import InputError
 from gair_jax.geo import tiles
+from gair_jax.input.warning_filters import filtered
 from gair_jax.sensors import SensorContract
 
 
@@ -163,8 +163,7 @@ def open_raster(
       InputError: 'kind: details', when the raster cannot be used.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter('ignore', rasterio.errors.NotGeoreferencedWarning)
+        with filtered(error=None, ignore=rasterio.errors.NotGeoreferencedWarning):
             source = rasterio.open(path, driver='GTiff')
     except rasterio.errors.RasterioError as error:
         raise InputError(f'tile unreadable: {error}') from error
