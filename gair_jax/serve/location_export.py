@@ -7,6 +7,7 @@
 What is written is read back and compared with the model at `PLACES` before it gets its name.
 """
 
+import contextlib
 import dataclasses
 import importlib.resources
 import importlib.util
@@ -15,7 +16,7 @@ import os
 import pathlib
 import zipfile
 import zipimport
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import jax
@@ -233,11 +234,23 @@ def _write_stablehlo(path: pathlib.Path, source: Source) -> None:
 
     places = jax.ShapeDtypeStruct(jax_export.symbolic_shape('n, 2'), jnp.float32)
     # Else accelerators would round the operands of the networks, and differ from what is checked.
-    with jax.default_matmul_precision('highest'):
+    with jax.default_matmul_precision('highest'), _without_source_paths():
         exported = jax_export.export(jax.jit(gair_location), platforms=PLATFORMS)(places)
     # The function's name is the only text that the format keeps; JAX puts it into its errors.
     named = dataclasses.replace(exported, fun_name=json.dumps(source.metadata))
     path.write_bytes(named.serialize())
+
+
+@contextlib.contextmanager
+def _without_source_paths() -> Iterator[None]:
+    """Programs lowered inside do not name the source files of this machine."""
+    name = 'jax_traceback_in_locations_limit'
+    limit = getattr(jax.config, name)
+    jax.config.update(name, 0)
+    try:
+        yield
+    finally:
+        jax.config.update(name, limit)
 
 
 def _read_stablehlo(path: pathlib.Path) -> Encode:

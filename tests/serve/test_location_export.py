@@ -188,6 +188,12 @@ def test_stablehlo_takes_any_number_of_places_on_every_platform(made):
     assert json.loads(exported.fun_name) == made.reports['.stablehlo'].metadata
 
 
+def test_stablehlo_names_no_source_file(made):
+    data = (made.folder / 'location.stablehlo').read_bytes()
+    sources = [str(pathlib.Path(module.__file__).parent) for module in (gair, jax)]
+    assert not [source for source in sources if source.encode() in data]
+
+
 def test_onnx_in_its_runtime(made):
     onnxruntime = pytest.importorskip('onnxruntime')
     session = onnxruntime.InferenceSession(made.folder / 'location.onnx')
