@@ -5,7 +5,10 @@ acts, and a test holds it to that:
 
   model, loss, optimizer   the compiled training step, or the initial parameters
   input                    the batches
-  run                      neither: where things are written, how often, how they are read
+  speed                    the compiled training step, but no number beyond rounding
+  run                      none of these: where things are written, how often, how they are read
+
+A run resumes with other settings of the last two classes, and with no others.
 
 The paper is arXiv 2503.16683; "release" is the authors' public inference code, "history" the
 training code in the same repository's first public commit. `paper()`, `release()` and `history()`
@@ -15,7 +18,7 @@ return the three named presets; a preset only sets values, each of which can be 
 import dataclasses
 from typing import Any
 
-AFFECTS = ('model', 'loss', 'optimizer', 'input', 'run')
+AFFECTS = ('model', 'loss', 'optimizer', 'input', 'speed', 'run')
 
 
 class InputError(ValueError):
@@ -178,8 +181,8 @@ class ModelConfig:
     projections: tuple[str, ...] = setting((), 'model', 'projected sides: rs, sv, location')
     clip_hidden: int = setting(0, 'model', "width of CLIP features for GeoCLIP's head; 0: no head")
     dtype: str = setting('float32', 'model', 'of the transformers: float32 or bfloat16')
-    remat: str = setting('none', 'model', 'recompute in the backward pass: none, dots or full')
-    rolled: bool = setting(False, 'model', 'layers as one rolled loop: compiles fast, runs slower')
+    remat: str = setting('none', 'speed', 'recompute in the backward pass: none, dots or full')
+    rolled: bool = setting(False, 'speed', 'layers as one rolled loop: compiles fast, runs slower')
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -197,6 +200,9 @@ class LossConfig:
     distillation: float = setting(0.0, 'loss', 'weight of cosines with the start encoders')
     mask_same_tile: bool = setting(False, 'loss', 'photos of the anchor tile are no negatives')
     mask_radius_m: float = setting(0.0, 'loss', 'nearer places are no negatives; 0 is off')
+    groups: int = setting(1, 'loss', 'rows are negatives within their part of the batch; 1: all')
+    products: str = setting('float32', 'loss', 'of cosines: float32, or bfloat16 (sums in float32)')
+    form: str = setting('auto', 'speed', 'plain, chunked (no large array), ring, or auto: by size')
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -239,6 +245,15 @@ class CheckpointConfig:
 
     every: int = setting(1000, 'run', 'steps between checkpoints, >= 1')
     keep: int = setting(3, 'run', 'newest checkpoints kept, beside the best one')
+    keep_every: int = setting(0, 'run', 'steps whose checkpoints are all kept too; 0: none')
+
+
+@dataclasses.dataclass(kw_only=True)
+class MeshConfig:
+    """How devices share the work; batches are always split over all of them."""
+
+    fsdp: int = setting(1, 'run', 'devices that split parameters and optimiser state; 1: all whole')
+    whole_below: int = setting(65536, 'run', 'leaves of fewer numbers stay whole on each device')
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -265,6 +280,7 @@ class Config:
     batch: int = setting(256, 'input', 'global batch size')
     epochs: float = setting(100.0, 'optimizer', 'length of the run in passes over the data')
     steps: int = setting(0, 'optimizer', 'length of the run in steps; 0: from epochs')
+    accumulation: int = setting(1, 'speed', 'parts that a batch goes through the encoders in')
     data: DataConfig = _section(DataConfig)
     input: InputConfig = _section(InputConfig)
     model: ModelConfig = _section(ModelConfig)
@@ -272,6 +288,7 @@ class Config:
     bank: BankConfig = _section(BankConfig)
     optimizer: OptimizerConfig = _section(OptimizerConfig)
     init: InitConfig = _section(InitConfig)
+    mesh: MeshConfig = _section(MeshConfig)
     checkpoint: CheckpointConfig = _section(CheckpointConfig)
     eval: EvalConfig = _section(EvalConfig)
     log: LogConfig = _section(LogConfig)

@@ -92,6 +92,10 @@ CASES = {
     'optimizer.warmup': (0.5, {}),
     'batch': (8, {}),
     'epochs': (50.0, {'steps': 0}),
+    'loss.form': ('chunked', {}),
+    'loss.groups': (2, {}),
+    'loss.products': ('bfloat16', {}),
+    'accumulation': (2, {}),
     'init.rs': ('somewhere', {}),
     'init.sv': ('somewhere', {}),
     'init.location': ('somewhere', {}),
@@ -148,7 +152,10 @@ def _parts(config):
 def lowered_step(config):
     """The text of the training step, never compiled."""
     goal, transform, make, key = _parts(config)
-    take = functools.partial(step.train_step, objective=goal, optimizer=transform, seed=config.seed)
+    take = functools.partial(
+        step.train_step, objective=goal, optimizer=transform, seed=config.seed,
+        parts=config.accumulation,
+    )  # fmt: skip
     batch = first_batch(config)
     shapes = {name: jax.ShapeDtypeStruct(x.shape, x.dtype) for name, x in batch.items()}
     return jax.jit(take).lower(jax.eval_shape(make, key), shapes).as_text()
@@ -193,9 +200,9 @@ def test_input_settings_change_the_first_batch(path, toy_set):
 
 @pytest.mark.parametrize(
     'path',
-    [p for p, f in FIELDS.items() if f.metadata['affects'] in ('model', 'loss', 'optimizer')],
+    [p for p, f in FIELDS.items() if f.metadata['affects'] not in ('input', 'run')],
 )
-def test_model_loss_and_optimizer_settings_change_the_step_or_the_start(path, toy_set):
+def test_all_but_settings_of_input_and_running_change_the_step_or_the_start(path, toy_set):
     _, new = before_and_after(path, toy_set)
     assert not all(same_program(part, path, toy_set, new) for part in LOWER)
 

@@ -1,5 +1,6 @@
 """The conditions that every other test runs under do hold."""
 
+import functools
 import warnings
 
 import jax
@@ -9,7 +10,7 @@ import pytest
 from jaxtyping import TypeCheckError
 
 from gair_jax.geo.tiles import require_inside
-from gair_jax.losses import incl
+from gair_jax.losses import distillation
 
 
 def test_there_are_8_devices():
@@ -22,9 +23,10 @@ def test_ranks_are_not_promoted():
 
 
 def test_shapes_are_checked_with_and_without_jit():
-    for function in (incl, jax.jit(incl)):
-        with pytest.raises(TypeCheckError, match='sv'):
-            function(jnp.ones((4, 3)), jnp.ones((4, 2)), 0.1)
+    distance = functools.partial(distillation, weight=1.0, valid=jnp.ones(4, bool))
+    for function in (distance, jax.jit(distance)):
+        with pytest.raises(TypeCheckError, match='teacher'):
+            function(jnp.ones((4, 3)), jnp.ones((4, 2)))
     with pytest.raises(TypeCheckError, match='tile_xy'):
         require_inside(np.zeros(3), 'photo')
 

@@ -2,16 +2,24 @@
 
 from gair_jax.losses.distill import distillation
 from gair_jax.losses.gair import gair_loss
-from gair_jax.losses.info_nce import incl, retrieval_accuracy, secl
-from gair_jax.losses.mae import mae_loss
-from gair_jax.losses.negatives import false_negatives
+from gair_jax.losses.info_nce import Candidates, Settings, bank_of, incl, secl
+from gair_jax.losses.log_sum_exp import Form
+from gair_jax.losses.mae import mae_loss, patch_errors
+from gair_jax.losses.negatives import Rows, Rule, batch_rows, past_rows
 
 __all__ = [
+    'Candidates',
+    'Form',
+    'Rows',
+    'Rule',
+    'Settings',
+    'bank_of',
+    'batch_rows',
     'distillation',
-    'false_negatives',
     'gair_loss',
     'incl',
     'mae_loss',
-    'retrieval_accuracy',
+    'past_rows',
+    'patch_errors',
     'secl',
 ]

@@ -10,19 +10,20 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from gair_jax.config import InputError, LossConfig
-from gair_jax.losses.info_nce import Temperature, incl, retrieval_accuracy, secl
+from gair_jax.losses.info_nce import Candidates, Settings, incl, secl
+from gair_jax.losses.log_sum_exp import PRODUCTS
+from gair_jax.losses.negatives import Rows, batch_rows
 
 
 def gair_loss(
     outputs: Mapping[str, Array],
-    bank: Float[Array, 'k d'] | None,
-    exclude_bank: Bool[Array, 'b k'] | None,
+    bank: Candidates | None,
     *,
     loss: LossConfig,
-    temperature: Temperature,
+    settings: Settings,
+    rows: Rows | None = None,
     has_rs: Bool[Array, ' b'] | None = None,
     has_sv: Bool[Array, ' b'] | None = None,
-    exclude: Bool[Array, 'b b'] | None = None,
 ) -> tuple[Float[Array, ''], dict[str, Array]]:
     """The loss and its parts.
 
@@ -30,16 +31,15 @@ def gair_loss(
       outputs: `loss_localized`, `loss_sv`, `loss_location`, each [B, D], as far as the model has
         the encoder; other entries are not read.
       bank: embeddings of past places; None: there is no bank.
-      exclude_bank: entries that are no negatives of an anchor; None: all are negatives.
       loss: weights and SECL's denominator.
-      temperature: softmax temperature, > 0.
+      settings: temperature, which candidates are spared, and how sums are computed.
+      rows: of the batch; None: nothing is known of them.
       has_rs: rows that have a tile; None: all.
       has_sv: rows that have a photo; None: all.
-      exclude: pairs (anchor, candidate) of the batch that are no negatives; None: none.
 
     Returns:
-      The total, and metrics `incl`, `secl`, and `retrieval_at_1` (the share of photos whose own
-      tile is the nearest in the batch), as far as they are defined.
+      The total, and metrics `incl`, `secl`, and `retrieval_at_1` (the share of photos that are
+      nearer to their own tile than to every negative), as far as they are defined.
 
     Raises:
       InputError: a setting out of range, or a model in which nothing can be aligned.
@@ -49,9 +49,9 @@ def gair_loss(
     location = outputs.get('loss_location')
     total, metrics = jnp.zeros((), jnp.float32), {}
     if localized is not None and sv is not None:
-        both = _both(has_rs, has_sv, len(sv))
-        metrics['incl'] = incl(localized, sv, temperature, valid=both, exclude=exclude)
-        metrics['retrieval_at_1'] = retrieval_accuracy(sv, localized, both)
+        rows = batch_rows(len(sv)) if rows is None else rows
+        both = rows._replace(valid=_both(has_rs, has_sv, rows.valid))
+        metrics['incl'], metrics['retrieval_at_1'] = incl(localized, sv, settings, both)
         total += loss.incl_weight * metrics['incl']
     if location is not None and not (localized is None and sv is None):
         metrics['secl'] = secl(
@@ -59,12 +59,11 @@ def gair_loss(
             sv,
             location,
             bank,
-            temperature,
+            settings,
             denominator=loss.secl_denominator,
+            rows=rows,
             has_rs=has_rs,
             has_sv=has_sv,
-            exclude_batch=exclude,
-            exclude_bank=exclude_bank,
         )
         total += loss.secl_weight * metrics['secl']
     if not metrics:
@@ -79,12 +78,15 @@ def check(loss: LossConfig) -> None:
     for field in ('incl_weight', 'secl_weight', 'distillation', 'mask_radius_m'):
         if not getattr(loss, field) >= 0:
             raise InputError(f'loss.{field}: expected >= 0, found {getattr(loss, field)}.')
+    if loss.products not in PRODUCTS:
+        raise InputError(
+            f'loss.products: expected {" or ".join(PRODUCTS)}, found {loss.products!r}.'
+        )
 
 
 def _both(
-    has_rs: Bool[Array, ' b'] | None, has_sv: Bool[Array, ' b'] | None, rows: int
+    has_rs: Bool[Array, ' b'] | None, has_sv: Bool[Array, ' b'] | None, every: Bool[Array, ' b']
 ) -> Bool[Array, ' b']:
-    both = jnp.ones(rows, bool)
     for has in (has_rs, has_sv):
-        both = both if has is None else both & has
-    return both
+        every = every if has is None else every & has
+    return every

@@ -10,17 +10,48 @@ For anchors q_i with their positives k_i, and D the cosine,
 Rows without data are no anchors and no negatives; a mean over no rows is 0, as are its gradients.
 """
 
+import functools
+from collections.abc import Sequence
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from gair_jax.config import InputError
+from gair_jax.losses.log_sum_exp import Form, log_sum_exp
+from gair_jax.losses.negatives import Rows, Rule, batch_rows, past_rows
 
 Temperature = float | Float[Array, '']
 
 DENOMINATORS = ('positive_and_bank', 'batch_and_bank', 'batch_only')
-# Finite, so that a masked logit has a gradient of exactly 0 where minus infinity could give nan.
-_MASKED = -1e30
+
+
+class Candidates(NamedTuple):
+    """Embeddings [M, D] among which an anchor looks for its positive, and what they are rows of.
+
+    `apart`: none on another device counts for an anchor.
+    """
+
+    embeddings: Float[Array, 'm d']
+    rows: Rows
+    apart: bool = False
+
+
+class Settings(NamedTuple):
+    """What all terms of the loss share.
+
+    Attributes:
+      temperature: softmax temperature, > 0.
+      rule: which candidates are spared.
+      form: how sums over candidates are computed.
+      apart: every group of rows lies on one device.
+    """
+
+    temperature: Temperature
+    rule: Rule = Rule()
+    form: Form = Form()
+    apart: bool = False
 
 
 def normalize(x: Float[Array, '*batch d']) -> Float[Array, '*batch d']:
@@ -28,11 +59,6 @@ def normalize(x: Float[Array, '*batch d']) -> Float[Array, '*batch d']:
     x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
     square = jnp.sum(x * x, axis=-1, keepdims=True)
     return x * jax.lax.rsqrt(jnp.maximum(square, 1e-24))
-
-
-def cosines(a: Float[Array, 'b d'], b: Float[Array, 'm d']) -> Float[Array, 'b m']:
-    """Cosine of every pair of rows, in full precision whatever the device's default."""
-    return jnp.matmul(normalize(a), normalize(b).T, precision='highest')
 
 
 def masked_mean(x: Float[Array, '*shape'], valid: Bool[Array, '*shape']) -> Float[Array, '']:
@@ -43,75 +69,87 @@ def masked_mean(x: Float[Array, '*shape'], valid: Bool[Array, '*shape']) -> Floa
 def info_nce(
     query: Float[Array, 'b d'],
     key: Float[Array, 'b d'],
-    temperature: Temperature,
+    settings: Settings,
     *,
-    valid: Bool[Array, ' b'],
-    batch_negatives: Bool[Array, 'b b'] | None,
-    bank: Float[Array, 'k d'] | None = None,
-    bank_negatives: Bool[Array, 'b k'] | None = None,
-) -> Float[Array, '']:
+    anchors: Rows,
+    candidates: Sequence[Candidates],
+) -> tuple[Float[Array, ''], Float[Array, '']]:
     """InfoNCE of each query against its own key, averaged over valid rows.
 
     Args:
       query: anchors; no embedding need be normalised.
       key: row i is the positive of query i.
-      temperature: softmax temperature, > 0.
-      valid: rows that are averaged.
-      batch_negatives: which keys of the batch are negatives of which query; the diagonal is the
-        positive and is never read. None: no key of the batch is a negative.
-      bank: further candidates, all negatives; None: there is no bank.
-      bank_negatives: which of them are negatives of which query; None: all.
+      settings: temperature, rule and form.
+      anchors: what the queries are rows of; the valid ones are averaged.
+      candidates: where negatives come from, as `settings.rule` allows.
 
-    The gradient flows into all embeddings; stop that of a bank outside.
+    Returns:
+      The loss, and the share of valid queries that are nearer to their own key than to every
+      negative. The gradient flows into all embeddings; stop that of a bank outside.
     """
-    positive = jnp.sum(normalize(query) * normalize(key), axis=-1, keepdims=True)
-    candidates = [positive / temperature]
-    if batch_negatives is not None:
-        others = batch_negatives & ~jnp.eye(len(query), dtype=bool)
-        candidates.append(_negatives(query, key, temperature, others))
-    if bank is not None:
-        candidates.append(_negatives(query, bank, temperature, bank_negatives))
-    logits = jnp.concatenate(candidates, axis=1)
-    return masked_mean(jax.nn.logsumexp(logits, axis=1) - logits[:, 0], valid)
+    temperature = jnp.asarray(settings.temperature, jnp.float32)
+    query = normalize(query)
+    positive = jnp.sum(query * normalize(key), axis=-1) / temperature
+    sums = [
+        log_sum_exp(
+            query,
+            normalize(given.embeddings),
+            temperature,
+            anchors,
+            given.rows,
+            rule=settings.rule,
+            form=settings.form,
+            apart=given.apart,
+        )
+        for given in candidates
+    ]
+    total = functools.reduce(jnp.logaddexp, (s.total for s in sums), positive)
+    found = functools.reduce(jnp.logical_and, (positive > s.top for s in sums), anchors.valid)
+    return (
+        masked_mean(total - positive, anchors.valid),
+        masked_mean(found.astype(jnp.float32), anchors.valid),
+    )
 
 
 def incl(
     localized: Float[Array, 'b d'],
     sv: Float[Array, 'b d'],
-    temperature: Temperature,
-    *,
-    valid: Bool[Array, ' b'] | None = None,
-    exclude: Bool[Array, 'b b'] | None = None,
-) -> Float[Array, '']:
+    settings: Settings,
+    rows: Rows | None = None,
+) -> tuple[Float[Array, ''], Float[Array, '']]:
     """Implicit neural contrastive loss: tile at the photo's position against photo, both ways.
 
     Args:
       localized: what NILI read from each tile at its photo's position.
       sv: the photos' embeddings.
-      temperature: softmax temperature, > 0.
-      valid: rows that have both; the others are neither anchors nor negatives. None: all.
-      exclude: pairs (anchor, candidate) that are no negatives, as `negatives.false_negatives` gives
-        them; symmetric. None: none.
+      settings: temperature, rule and form.
+      rows: of the batch; only valid ones, which have both, are anchors and negatives. None: all.
+
+    Returns:
+      The loss, and the share of photos whose own tile is nearer than every negative.
     """
-    rows = _all_true(len(sv)) if valid is None else valid
-    negatives = _batch_negatives(rows, exclude)
-    there = info_nce(localized, sv, temperature, valid=rows, batch_negatives=negatives)
-    back = info_nce(sv, localized, temperature, valid=rows, batch_negatives=negatives)
-    return (there + back) / 2
+    rows = batch_rows(len(sv)) if rows is None else rows
+
+    def one_way(query: Array, key: Array) -> tuple[Array, Array]:
+        candidates = [Candidates(key, rows, settings.apart)]
+        return info_nce(query, key, settings, anchors=rows, candidates=candidates)
+
+    there, _ = one_way(localized, sv)
+    back, found = one_way(sv, localized)
+    return (there + back) / 2, found
 
 
 def secl(
     localized: Float[Array, 'b d'] | None,
     sv: Float[Array, 'b d'] | None,
     location: Float[Array, 'b d'],
-    bank: Float[Array, 'k d'] | None,
-    temperature: Temperature,
+    bank: Candidates | None,
+    settings: Settings,
     *,
     denominator: str,
+    rows: Rows | None = None,
     has_rs: Bool[Array, ' b'] | None = None,
     has_sv: Bool[Array, ' b'] | None = None,
-    exclude_batch: Bool[Array, 'b b'] | None = None,
-    exclude_bank: Bool[Array, 'b k'] | None = None,
 ) -> Float[Array, '']:
     """Spatially explicit contrastive loss: photo and tile, each against place.
 
@@ -121,65 +159,42 @@ def secl(
         its weight.
       sv: the photos' embeddings; None where the model has no photo encoder.
       location: embeddings of the rows' own places, the positives.
-      bank: embeddings of other places; None where there is no bank.
-      temperature: softmax temperature, > 0.
+      bank: other places; None where there is no bank.
+      settings: temperature, rule and form.
       denominator: 'positive_and_bank' (the authors' first code), 'batch_and_bank' or 'batch_only'.
+      rows: of the batch; None: nothing is known of them.
       has_rs: rows that have a tile; None: all.
       has_sv: rows that have a photo; None: all. The place of a row with neither is no negative.
-      exclude_batch: pairs (anchor, place of the batch) that are no negatives. None: none.
-      exclude_bank: the same for the bank.
 
     Raises:
       InputError: an unknown denominator, or one that needs the bank that is not there.
     """
     use_batch, use_bank = _denominator(denominator, bank is not None)
-    every = _all_true(len(location))
-    rs_rows = every if has_rs is None else has_rs
-    sv_rows = every if has_sv is None else has_sv
-    negatives = None
+    rows = batch_rows(len(location)) if rows is None else rows
+    has_rs = rows.valid if has_rs is None else has_rs
+    has_sv = rows.valid if has_sv is None else has_sv
+    candidates = []
     if use_batch:
-        negatives = _batch_negatives(rs_rows | sv_rows, exclude_batch)
-    bank_negatives = None if exclude_bank is None else ~exclude_bank
+        present = rows._replace(valid=has_rs | has_sv)
+        candidates.append(Candidates(location, present, settings.apart))
+    if use_bank and bank is not None:
+        candidates.append(bank)
     total = jnp.zeros((), jnp.float32)
-    for anchor, rows in ((sv, sv_rows), (localized, rs_rows)):
+    for anchor, has in ((sv, has_sv), (localized, has_rs)):
         if anchor is not None:
-            total += 0.5 * info_nce(
-                anchor,
-                location,
-                temperature,
-                valid=rows,
-                batch_negatives=negatives,
-                bank=bank if use_bank else None,
-                bank_negatives=bank_negatives,
+            anchors = rows._replace(valid=has)
+            total += (
+                0.5
+                * info_nce(anchor, location, settings, anchors=anchors, candidates=candidates)[0]
             )
     return total
 
 
-def retrieval_accuracy(
-    query: Float[Array, 'b d'], key: Float[Array, 'b d'], valid: Bool[Array, ' b']
-) -> Float[Array, '']:
-    """Share of valid queries whose own key is the nearest among the valid keys; 0 without any."""
-    scores = jnp.where(valid[None, :], cosines(query, key), _MASKED)
-    hit = jnp.argmax(scores, axis=1) == jnp.arange(len(query))
-    return masked_mean(hit.astype(jnp.float32), valid)
-
-
-def _negatives(
-    query: Float[Array, 'b d'],
-    key: Float[Array, 'm d'],
-    temperature: Temperature,
-    allowed: Bool[Array, 'b m'] | None,
-) -> Float[Array, 'b m']:
-    logits = cosines(query, key) / temperature
-    return logits if allowed is None else jnp.where(allowed, logits, _MASKED)
-
-
-def _batch_negatives(
-    columns: Bool[Array, ' b'], exclude: Bool[Array, 'b b'] | None
-) -> Bool[Array, 'b b']:
-    shape = (len(columns), len(columns))
-    allowed = jnp.broadcast_to(columns[None, :], shape)
-    return allowed if exclude is None else allowed & ~exclude
+def bank_of(embeddings: Float[Array, 'k d']) -> Candidates:
+    """Places of which nothing is known, all of them negatives of every anchor."""
+    n = len(embeddings)
+    # No anchor stands at a place that is not a number.
+    return Candidates(embeddings, past_rows(jnp.full((n, 2), jnp.nan), jnp.ones(n, bool)))
 
 
 def _denominator(name: str, has_bank: bool) -> tuple[bool, bool]:
@@ -196,7 +211,3 @@ def _denominator(name: str, has_bank: bool) -> tuple[bool, bool]:
             'batch_only needs none.'
         )
     return name == 'batch_and_bank', True
-
-
-def _all_true(n: int) -> Bool[Array, ' b']:
-    return jnp.ones(n, bool)

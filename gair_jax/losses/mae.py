@@ -11,25 +11,30 @@ def normalize_patches(target: Float[Array, '*patches p']) -> Float[Array, '*patc
     return (target - mean) / jnp.sqrt(variance + 1e-6)
 
 
-def mae_loss(
+def patch_errors(
     pred: Float[Array, 'b n p'],
     target: Float[Array, 'b n p'],
     mask: Float[Array, 'b n'],
     *,
-    valid: Bool[Array, ' b'],
     norm_pixels: bool = False,
-) -> Float[Array, '']:
-    """Mean over the masked patches of valid rows of a patch's mean squared error.
+) -> tuple[Float[Array, ' b'], Float[Array, ' b']]:
+    """Of each row: the sum over masked patches of a patch's mean squared error, and their number.
 
     Args:
       pred: predicted pixels of each patch.
       target: true pixels of each patch.
       mask: 1 where the patch was hidden from the encoder, 0 where it was seen.
-      valid: rows that have the image at all; without any the loss is 0.
       norm_pixels: compare with `normalize_patches(target)`.
     """
     if norm_pixels:
         target = normalize_patches(target)
     error = jnp.mean((pred.astype(jnp.float32) - target) ** 2, axis=-1)
-    weight = jnp.where(valid[:, None], mask, 0)
-    return jnp.sum(error * weight) / jnp.maximum(jnp.sum(weight), 1)
+    return jnp.sum(error * mask, axis=1), jnp.sum(mask, axis=1)
+
+
+def mae_loss(
+    errors: Float[Array, ' b'], patches: Float[Array, ' b'], *, valid: Bool[Array, ' b']
+) -> Float[Array, '']:
+    """Mean error of a masked patch over valid rows, from `patch_errors`; without any row 0."""
+    total = jnp.sum(jnp.where(valid, errors, 0))
+    return total / jnp.maximum(jnp.sum(jnp.where(valid, patches, 0)), 1)

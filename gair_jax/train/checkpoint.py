@@ -1,9 +1,10 @@
 """Checkpoints: Orbax v1 behind one module, with the config and the sensor contracts inside.
 
 Under a workdir, `checkpoints/STEP` hold whole training states and `best/STEP` the parameters with
-the lowest validation loss. Each is one folder that appears by rename, and its parameters are an
-item of their own, so that a reader need not know the optimiser. A converted checkpoint is one such
-folder anywhere, written by `write`: parameters, and what its source held beside them.
+the lowest validation loss (`train.saver` writes them). Each is one folder that appears by rename,
+and its parameters are an item of their own, so that a reader need not know the optimiser. A
+converted checkpoint is one such folder anywhere, written by `write`: parameters, and what its
+source held beside them.
 """
 
 import dataclasses
@@ -15,15 +16,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from absl import logging
 from orbax.checkpoint import v1 as ocp
 
 from gair_jax import sensors
 from gair_jax.config import Config, InputError, section_of
 from gair_jax.train.checkpoint_bytes import cause, damaged, require_readable
-from gair_jax.train.state import Params, TrainState
+from gair_jax.train.state import Params
 
 FORMAT = 1
 MARK = '_CHECKPOINT_METADATA'  # the file that makes a folder one of Orbax's
@@ -50,7 +49,7 @@ def from_json(values: dict[str, Any], kind: type = Config, where: str = 'config'
 
 
 def differences(old: dict[str, Any], new: Config) -> list[str]:
-    """Settings, apart from those of class `run`, in which a stored config differs from `new`."""
+    """Settings that must not change, in which a stored config differs from `new`."""
     return list(_differences(old, new, ''))
 
 
@@ -59,7 +58,7 @@ def _differences(old: dict[str, Any], new: Any, prefix: str) -> Any:
         name, value = prefix + field.name, getattr(new, field.name)
         if dataclasses.is_dataclass(value):
             yield from _differences(old.get(field.name, {}), value, name + '.')
-        elif field.metadata['affects'] != 'run':
+        elif field.metadata['affects'] not in ('run', 'speed'):
             # A setting that the run's version did not have yet acted as its default does.
             was, now = (_plain(x) for x in (old.get(field.name, field.default), value))
             if was != now:
@@ -68,62 +67,6 @@ def _differences(old: dict[str, Any], new: Any, prefix: str) -> Any:
 
 def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
-
-
-class Saver:
-    """Saves a run's states under its workdir, keeping the newest few and the best one."""
-
-    def __init__(self, workdir: pathlib.Path, config: Config, contracts: dict[str, Any]) -> None:
-        self.record = record(config, contracts)
-        self._latest = _checkpointer(workdir / 'checkpoints', config.checkpoint.keep)
-        self._best = _checkpointer(workdir / 'best', 1)
-
-    def save(self, state: TrainState) -> None:
-        """Writes the whole state as `checkpoints/STEP`; nothing if that step is there already."""
-        step = int(state.step)
-        if self._latest.latest is None or self._latest.latest.step != step:
-            self._write(self._latest, step, _items(state), {})
-
-    def save_best(self, state: TrainState, val_loss: float) -> bool:
-        """Writes the parameters as `best/STEP` if no earlier one had a lower validation loss."""
-        if val_loss >= self.best_loss():
-            return False
-        self._write(self._best, int(state.step), {'params': state.params}, {'val_loss': val_loss})
-        return True
-
-    def best_loss(self) -> float:
-        """The validation loss of the best checkpoint, or infinity."""
-        steps = _steps(pathlib.Path(self._best.directory))
-        return _record(steps[-1])['val_loss'] if steps else float('inf')
-
-    def latest_step(self) -> int:
-        """The newest checkpoint's step, or -1."""
-        return self._latest.latest.step if self._latest.latest else -1
-
-    def restore(self, abstract: TrainState) -> TrainState:
-        """The newest state, onto the shapes and shardings of `abstract`."""
-        items = self._latest.load_checkpointables(None, _items(abstract))
-        whole = _fill_empty({'params': abstract.params, 'rest': _rest(abstract)}, items)
-        return TrainState(params=whole['params'], **whole['rest'])
-
-    def close(self) -> None:
-        """Waits for what is being written."""
-        self._latest.close()
-        self._best.close()
-
-    def _write(self, to: Any, step: int, items: dict[str, Any], more: dict[str, Any]) -> None:
-        try:
-            # The loop decides when to save; without force Orbax's own policy may decline.
-            to.save_checkpointables(
-                step, items, force=True, custom_metadata={**self.record, **more}
-            )
-        except Exception as error:  # whatever Orbax and TensorStore raise when a write fails
-            if not _no_room(error):
-                raise
-            raise InputError(
-                f'{to.directory}: checkpoint of step {step} could not be written ({cause(error)});'
-                f' the newest one kept is that of step {self.latest_step()}.'
-            ) from error
 
 
 def record(config: Config, contracts: Mapping[str, sensors.SensorContract]) -> dict[str, Any]:
@@ -151,7 +94,7 @@ def load(path: str | os.PathLike[str]) -> tuple[Config, Params, dict[str, sensor
     """
     folder = folder_of(path)
     require_readable(folder / 'params')
-    config, contracts = read_record(_record(folder))
+    config, contracts = read_record(stored_record(folder))
     try:
         items = ocp.checkpointables_metadata(folder).metadata
         abstract = jax.tree.map(
@@ -199,14 +142,14 @@ def write(
     except BaseException as error:
         for part in path.parent.glob(f'{path.name}.orbax-checkpoint-tmp*'):
             shutil.rmtree(part, ignore_errors=True)
-        if not _no_room(error):
+        if not no_room(error):
             raise
         raise InputError(f'{folder}: could not be written ({cause(error)}).') from error
 
 
 def origin(path: str | os.PathLike[str]) -> dict[str, Any]:
     """What `write` was given as origin; {} for a checkpoint of a training run."""
-    return _record(folder_of(path)).get('origin', {})
+    return stored_record(folder_of(path)).get('origin', {})
 
 
 def carried(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
@@ -217,7 +160,7 @@ def carried(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     if 'carried' in metadata:
         wanted = {k: np.empty(leaf.shape, leaf.dtype) for k, leaf in metadata['carried'].items()}
         arrays = ocp.load_checkpointables(folder, {'carried': wanted})['carried']
-    for key, (shape, dtype) in _record(folder).get('empty', {}).items():
+    for key, (shape, dtype) in stored_record(folder).get('empty', {}).items():
         arrays[key] = np.empty(shape, dtype)
     return {key: np.asarray(value) for key, value in arrays.items()}
 
@@ -230,40 +173,16 @@ def identity(path: str | os.PathLike[str]) -> str:
 
 def stored_config(workdir: pathlib.Path) -> dict[str, Any]:
     """The config inside the newest checkpoint of a workdir, as JSON values; {} without any."""
-    steps = _steps(workdir / 'checkpoints')
-    return _record(steps[-1])['config'] if steps else {}
+    steps = steps_in(workdir / 'checkpoints')
+    return stored_record(steps[-1])['config'] if steps else {}
 
 
 def _one_device() -> jax.sharding.Sharding:
     return jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
 
 
-def _checkpointer(folder: pathlib.Path, keep: int) -> Any:
-    logging.set_verbosity(logging.WARNING)
-    return ocp.training.Checkpointer(
-        folder.absolute(),
-        preservation_policy=ocp.training.preservation_policies.LatestN(keep),
-        cleanup_tmp_directories=True,
-    )
-
-
-def _rest(state: TrainState) -> dict[str, Any]:
-    return {f.name: getattr(state, f.name) for f in dataclasses.fields(state) if f.name != 'params'}
-
-
-def _items(state: TrainState) -> dict[str, Any]:
-    """What is written: no arrays without elements (a bank of size 0), which Orbax refuses."""
-    items = {'params': state.params, 'rest': _rest(state)}
-    return jax.tree.map(lambda leaf: leaf if leaf.size else None, items)
-
-
-def _fill_empty(abstract: Any, items: Any) -> Any:
-    """`items` with the arrays that `_items` left out put back."""
-    leaves = iter(jax.tree.leaves(items))
-    return jax.tree.map(lambda s: next(leaves) if s.size else jnp.zeros(s.shape, s.dtype), abstract)
-
-
-def _steps(folder: pathlib.Path) -> list[pathlib.Path]:
+def steps_in(folder: pathlib.Path) -> list[pathlib.Path]:
+    """Folders of steps, the newest last."""
     found = [p for p in folder.glob('*') if p.name.isdigit() and p.is_dir()]
     return sorted(found, key=lambda p: int(p.name))
 
@@ -276,14 +195,15 @@ def folder_of(path: str | os.PathLike[str]) -> pathlib.Path:
     if (path / MARK).is_file():
         return path
     for folder in (path / 'best', path / 'checkpoints', path):
-        if steps := _steps(folder):
+        if steps := steps_in(folder):
             return steps[-1]
     if path.name.isdigit():
         return path
     raise InputError(f'{path}: expected a workdir or a checkpoint step, found no checkpoint in it.')
 
 
-def _record(folder: pathlib.Path) -> dict[str, Any]:
+def stored_record(folder: pathlib.Path) -> dict[str, Any]:
+    """What `record` gave, and what was put beside it; InputError where there is none."""
     try:
         found = ocp.checkpointables_metadata(folder).custom_metadata
     except (ocp.errors.InvalidLayoutError, OSError, ValueError, KeyError) as error:
@@ -293,7 +213,8 @@ def _record(folder: pathlib.Path) -> dict[str, Any]:
     return found
 
 
-def _no_room(error: BaseException) -> bool:
+def no_room(error: BaseException) -> bool:
+    """Whether a write failed because the disk is full or a file may not grow."""
     text = f'{error!r} {error.__cause__!r}'
     return isinstance(error, OSError) or any(
         word in text for word in ('File too large', 'No space', 'EFBIG', 'RESOURCE_EXHAUSTED')

@@ -11,13 +11,15 @@ import tensorstore
 from gair_jax.config import InputError
 
 
-def require_readable(item: pathlib.Path) -> None:
+def require_readable(item: pathlib.Path, *, absent_is_fine: bool = True) -> None:
     """Reads the stored arrays of an item of a checkpoint; InputError where one cannot be read.
 
-    An item that is absent as a whole is left to Orbax.
+    An item that is absent as a whole is left to Orbax, or refused too.
     """
     if not item.is_dir():
-        return
+        if absent_is_fine:
+            return
+        raise damaged(item, ValueError('it is not there'))
     base = {'driver': 'file', 'path': f'{item}/'}
     try:
         store = tensorstore.KvStore.open({'driver': 'ocdbt', 'base': base}).result()

@@ -10,10 +10,9 @@ import json
 import math
 import os
 import pathlib
-import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import jax
@@ -21,10 +20,12 @@ import numpy as np
 
 from gair_jax.config import Config, InputError
 from gair_jax.input.pipeline import Pipeline
-from gair_jax.train import checkpoint, objective, optimizer, sharding, start
+from gair_jax.train import checkpoint, loss_form, objective, optimizer, sharding, start
 from gair_jax.train.metrics_writer import MetricsWriter, ProgressBar
+from gair_jax.train.saver import Saver
 from gair_jax.train.state import TrainState, parameter_count
 from gair_jax.train.step import eval_step, init_state, train_step
+from gair_jax.train.stopping import Agreement, noted_signals
 
 
 class NonFiniteStepError(RuntimeError):
@@ -54,7 +55,7 @@ def train(
     Args:
         config: the run; with other settings than the stored ones it is refused.
         workdir: folder that gets config.json, metrics.jsonl, checkpoints/ and best/.
-        devices: those to use; all of this process's by default.
+        devices: those to use; all of all processes by default.
         say: takes the sentences that a run says at its start.
 
     Raises:
@@ -65,13 +66,12 @@ def train(
     workdir = pathlib.Path(workdir).absolute()
     _check_lengths(config)
     _check_same_run(config, workdir)
-    mesh = sharding.make_mesh(devices)
-    sharding.check_batch(mesh, config.batch)
-    run = _Run(config, workdir, mesh)
+    mesh = sharding.make_mesh(devices, config.mesh.fsdp)
+    sharding.check_batch(mesh, config)
+    run = _Run(config, workdir, mesh, say if jax.process_index() == 0 else _nothing)
     try:
-        state = run.starting_state(say)
-        with jax.set_mesh(mesh), _stop_on_signals() as stop:
-            result = run.go(state, stop)
+        with jax.set_mesh(mesh), noted_signals() as stop:
+            result = run.go(run.starting_state(), stop)
     except BaseException:
         # What made the run fail (a full disk) may make closing fail too, and would hide the cause.
         with suppress(Exception):
@@ -88,6 +88,7 @@ def _check_lengths(config: Config) -> None:
         'steps': (config.steps, 0),
         'checkpoint.every': (config.checkpoint.every, 1),
         'checkpoint.keep': (config.checkpoint.keep, 1),
+        'checkpoint.keep_every': (config.checkpoint.keep_every, 0),
         'eval.every': (config.eval.every, 0),
         'eval.batches': (config.eval.batches, 1),
         'log.every': (config.log.every, 1),
@@ -113,8 +114,15 @@ def _check_same_run(config: Config, workdir: pathlib.Path) -> None:
 class _Run:
     """What one run holds open; `go` is the loop."""
 
-    def __init__(self, config: Config, workdir: pathlib.Path, mesh: jax.sharding.Mesh) -> None:
-        self.config, self.mesh = config, mesh
+    def __init__(
+        self,
+        config: Config,
+        workdir: pathlib.Path,
+        mesh: jax.sharding.Mesh,
+        say: Callable[[str], None],
+    ) -> None:
+        self.config, self.mesh, self.say = config, mesh, say
+        self.leads = jax.process_index() == 0
         self.data = Pipeline(
             config, config.data.train_split,
             process_index=jax.process_index(), process_count=jax.process_count(),
@@ -125,42 +133,54 @@ class _Run:
         self.rate = optimizer.schedule(config, self.steps)
         # A data set that does not fit the settings is refused before anything is written.
         self.data.examples_at([0])
-        workdir.mkdir(parents=True, exist_ok=True)
-        _write_config(config, workdir)
-        self.saver = checkpoint.Saver(workdir, config, self.data.contracts)
-        self.writer = MetricsWriter(
-            workdir, after_step=self.saver.latest_step(), tensorboard=config.log.tensorboard
+        if self.leads:
+            workdir.mkdir(parents=True, exist_ok=True)
+            _write_config(config, workdir)
+        self.saver = Saver(workdir, config, self.data.contracts, say)
+        self.writer = None
+        if self.leads:
+            self.writer = MetricsWriter(
+                workdir, after_step=self.saver.latest_step(), tensorboard=config.log.tensorboard
+            )
+        self.make = functools.partial(
+            init_state, objective=self.objective, optimizer=self.optimizer
         )
+        shapes = jax.eval_shape(self.make, jax.random.key(0))
+        self.places = sharding.of_state(mesh, config.mesh, shapes)
         self.step = jax.jit(
             functools.partial(
-                train_step, objective=self.objective, optimizer=self.optimizer, seed=config.seed
+                train_step, objective=self.objective, optimizer=self.optimizer, seed=config.seed,
+                parts=config.accumulation,
             ),
+            out_shardings=(self.places, sharding.replicated(mesh)),
             donate_argnums=0,
-        )
+        )  # fmt: skip
         self.eval_step = jax.jit(
-            functools.partial(eval_step, objective=self.objective, seed=config.seed)
+            functools.partial(eval_step, objective=self.objective, parts=config.accumulation),
+            out_shardings=sharding.replicated(mesh),
         )
 
-    def starting_state(self, say: Callable[[str], None]) -> TrainState:
+    def starting_state(self) -> TrainState:
         """Resumed, or drawn and then overwritten by what `config.init` names."""
-        make = functools.partial(init_state, objective=self.objective, optimizer=self.optimizer)
-        everywhere = sharding.replicated(self.mesh)
         key = jax.random.key(self.config.seed)
+        if remark := loss_form.remark(self.config, self.mesh.size):
+            self.say(remark)
         if self.saver.latest_step() >= 0:
-            shapes = jax.eval_shape(make, key)
             abstract = jax.tree.map(
-                lambda s: jax.ShapeDtypeStruct(s.shape, s.dtype, sharding=everywhere), shapes
+                lambda s, place: jax.ShapeDtypeStruct(s.shape, s.dtype, sharding=place),
+                jax.eval_shape(self.make, key),
+                self.places,
             )
-            say(f'Resuming after step {self.saver.latest_step()}.')
+            self.say(f'Resuming after step {self.saver.latest_step()}.')
             return self.saver.restore(abstract)
         for remark in start.remarks(self.config):
-            say(remark)
-        state = jax.jit(make, out_shardings=everywhere)(key)
+            self.say(remark)
+        state = jax.jit(self.make, out_shardings=self.places)(key)
         if any(dataclasses.asdict(self.config.init).values()):
-            params = jax.device_put(start.apply(self.config, state.params), everywhere)
+            params = jax.device_put(start.apply(self.config, state.params), self.places.params)
             teacher = self.objective.init_teacher(params)
             state = dataclasses.replace(state, params=params, teacher=teacher)
-        say(
+        self.say(
             f'{parameter_count(state.params) / 1e6:.1f} M parameters, '
             f'{self.data.examples} examples, {self.steps} steps of {self.config.batch}.'
         )
@@ -172,7 +192,8 @@ class _Run:
         pending: _Pending | None = None
         waited, clock = 0.0, time.perf_counter()
         batches = self.data.iterate(begin, self.steps)
-        with ProgressBar('train', self.steps, begin) as bar:
+        agreement = Agreement(self.mesh)
+        with ProgressBar('train', self.steps, begin, shown=self.leads) as bar:
             for done in range(begin + 1, self.steps + 1):
                 before = time.perf_counter()
                 batch = next(batches)
@@ -181,12 +202,14 @@ class _Run:
                 if pending:
                     clock, waited = self._report(pending, bar, clock, waited)
                 pending = _Pending(done, metrics, batch)
-                if self._pauses(done, bool(stop)):
+                stopping = agreement.reached(bool(stop))
+                if self._pauses(done, stopping):
                     clock, waited = self._report(pending, bar, clock, waited)
                     pending = None
-                    self._pause(done, state, bool(stop))
-                if stop and done < self.steps:
-                    raise StoppedError(f'{stop[0]}: stopped after step {done}, which is saved.')
+                    self._pause(done, state, stopping)
+                if stopping and done < self.steps:
+                    cause = stop[0] if stop else 'another process was told to stop'
+                    raise StoppedError(f'{cause}: stopped after step {done}, which is saved.')
         return Result(state, self.steps)
 
     def _pauses(self, done: int, stopping: bool) -> bool:
@@ -221,7 +244,7 @@ class _Run:
         values['learning_rate'] = float(self.rate(done - 1))
         values['triples_per_second'] = steps * self.config.batch / max(now - clock, 1e-9)
         values['input_wait_share'] = min(1.0, waited / max(now - clock, 1e-9))
-        self.writer.write(done, values)
+        self._write(done, values)
         rate = values['triples_per_second']
         bar.update(done, f'loss {values["loss"]:.3f}, {rate:.0f} triples/s')
         return now, 0.0
@@ -239,7 +262,7 @@ class _Run:
             for name, value in jax.device_get(metrics).items():
                 sums[name] = sums.get(name, 0.0) + float(value)
         means = {f'val_{k}': v / count for k, v in sums.items()}
-        self.writer.write(done, means)
+        self._write(done, means)
         if math.isfinite(means['val_loss']):
             self.saver.save_best(state, means['val_loss'])
 
@@ -253,9 +276,14 @@ class _Run:
             process_index=jax.process_index(), process_count=jax.process_count(),
         )  # fmt: skip
 
+    def _write(self, done: int, values: dict[str, float]) -> None:
+        if self.writer:
+            self.writer.write(done, values)
+
     def close(self) -> None:
         """Closes what is being written."""
-        self.writer.close()
+        if self.writer:
+            self.writer.close()
         self.saver.close()
 
 
@@ -273,20 +301,5 @@ def _write_config(config: Config, workdir: pathlib.Path) -> None:
     os.replace(part, workdir / 'config.json')
 
 
-@contextmanager
-def _stop_on_signals() -> Iterator[list[str]]:
-    """A list that names the signal once SIGTERM or SIGINT has come; handlers are put back."""
-    came: list[str] = []
-
-    def note(number: int, frame: Any) -> None:
-        came.append(signal.Signals(number).name)
-
-    try:
-        old = {s: signal.signal(s, note) for s in (signal.SIGTERM, signal.SIGINT)}
-    except ValueError:  # not the main thread: the caller's own handlers act
-        old = {}
-    try:
-        yield came
-    finally:
-        for number, handler in old.items():
-            signal.signal(number, handler)
+def _nothing(text: str) -> None:
+    """Says nothing: only the first process speaks."""

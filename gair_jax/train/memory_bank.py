@@ -12,7 +12,6 @@ from jaxtyping import Array, Bool, Float, Int
 
 from gair_jax.config import BankConfig, InputError
 from gair_jax.losses.info_nce import normalize
-from gair_jax.losses.negatives import within
 
 CONTENTS = ('positions', 'embeddings')
 STARTS = ('empty', 'null_island')
@@ -92,19 +91,6 @@ def push(
         valid=bank.valid.at[slot].set(True, mode='drop'),
         cursor=((bank.cursor + rows) % size).astype(jnp.int32),
     )
-
-
-def excluded(
-    bank: MemoryBank, lonlat: Float[Array, 'b 2'], radius_m: float = 0.0
-) -> Bool[Array, 'b size']:
-    """Entries that are no negatives of an anchor at `lonlat` (degrees).
-
-    Those are empty slots, entries at exactly the anchor's position (the same photo an epoch ago),
-    and, where `radius_m` is not 0, entries nearer than that.
-    """
-    own = (lonlat[:, None, :] == bank.lonlat[None, :, :]).all(axis=-1)
-    skipped = own | ~bank.valid[None, :]
-    return skipped | within(lonlat, bank.lonlat, radius_m) if radius_m > 0 else skipped
 
 
 def _check(bank: BankConfig) -> None:

@@ -68,15 +68,17 @@ def _event_writer(workdir: pathlib.Path, after_step: int) -> Any:
 class ProgressBar:
     """A bar with rate and time left on a terminal, else a line now and then; always on stderr."""
 
-    def __init__(self, title: str, total: int, done: int = 0) -> None:
-        self._console = Console(stderr=True)
+    def __init__(self, title: str, total: int, done: int = 0, *, shown: bool = True) -> None:
+        self._console = Console(stderr=True, quiet=not shown)
         self._title, self._total, self._last = title, total, time.monotonic()
         self._begun, self._first = self._last, done
         columns = (
             TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(),
             TimeRemainingColumn(), TextColumn('{task.fields[note]}'),
         )  # fmt: skip
-        self._bar = Progress(*columns, console=self._console) if sys.stderr.isatty() else None
+        self._bar = (
+            Progress(*columns, console=self._console) if shown and sys.stderr.isatty() else None
+        )
         if self._bar:
             self._task = self._bar.add_task(title, total=total, completed=done, note='')
 

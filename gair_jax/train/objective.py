@@ -1,7 +1,8 @@
 """What a step minimises: GAIR's INCL + SECL, or masked autoencoding, behind one interface.
 
 The trainer knows an objective only as these functions, so one trainer serves every ablation of
-the paper (its section 5.5), the MAE ones included.
+the paper (its section 5.5), the MAE ones included. A loss is two functions, since the batch may go
+through the encoders in parts (`train.accumulate`) while rows are compared all together.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,13 +12,14 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
+from gair_jax import losses
 from gair_jax.config import BankConfig, Config, InputError
-from gair_jax.losses import distillation, false_negatives, gair_loss, mae_loss
 from gair_jax.models import gair, mae
-from gair_jax.train import memory_bank
+from gair_jax.train import loss_form, memory_bank, sharding
 from gair_jax.train.memory_bank import MemoryBank
 
 Params = dict[str, Any]
+Outputs = dict[str, Array]
 
 
 class Aux(NamedTuple):
@@ -30,13 +32,17 @@ class Aux(NamedTuple):
 class Objective(NamedTuple):
     """Pure functions that a step is made of.
 
-    `loss` takes (params, batch, *, bank, teacher, key, train=True) and gives (value, Aux).
+    `encode` takes (params, batch, *, teacher, key) and gives arrays with a row for each of the
+    batch; without a key there is no dropout. `compare` takes (params, outputs, batch, *, bank), of
+    the batch only what is not an image, and gives (value, Aux). `batch` holds `row`, each row's
+    number.
     """
 
     init: Callable[[Array], Params]
     init_bank: Callable[[Array], MemoryBank]
     init_teacher: Callable[[Params], Params]
-    loss: Callable[..., tuple[Array, Aux]]
+    encode: Callable[..., Outputs]
+    compare: Callable[..., tuple[Array, Aux]]
 
 
 def create(config: Config) -> Objective:
@@ -51,6 +57,11 @@ def create(config: Config) -> Objective:
 
 def _gair(config: Config) -> Objective:
     model, loss = gair.build(config), config.loss
+    if loss.groups < 1 or config.batch % loss.groups:
+        raise InputError(
+            f'loss.groups: expected a divisor of the batch {config.batch}, found {loss.groups}.'
+        )
+    loss_form.choose(config, 1)
 
     def init(key: Array) -> Params:
         params = model.init(key)
@@ -63,70 +74,82 @@ def _gair(config: Config) -> Objective:
         # A copy: the state is donated to the step, and one buffer cannot be donated twice.
         return jax.tree.map(jnp.copy, {s: params[s] for s in sides if s in params})
 
-    def value(
-        params: Params, batch: Mapping[str, Array], *, bank: MemoryBank, teacher: Params,
-        key: Array, train: bool = True,
-    ) -> tuple[Array, Aux]:  # fmt: skip
-        outputs = model.apply(params, batch, key=key if train else None)
+    def encode(
+        params: Params, batch: Mapping[str, Array], *, teacher: Params, key: Array | None
+    ) -> Outputs:
+        outputs = model.apply(params, batch, key=key)
+        kept = {name: x for name, x in outputs.items() if name.startswith('loss_')}
+        for side in teacher:
+            kept[side] = outputs[side]
+            kept[f'{side}_teacher'] = jax.lax.stop_gradient(_pooled(model, teacher, side, batch))
+        return kept
+
+    def compare(
+        params: Params, outputs: Outputs, batch: Mapping[str, Array], *, bank: MemoryBank
+    ) -> tuple[Array, Aux]:
         temperature = jnp.float32(loss.temperature)
         if loss.learn_temperature:
             temperature = jnp.exp(params['log_temperature'])
-        embeddings, exclude_bank = _bank_side(config, model, params, bank, batch)
-        total, metrics = gair_loss(
-            outputs, embeddings, exclude_bank, loss=loss, temperature=temperature,
-            has_rs=batch.get('has_rs'), has_sv=batch.get('has_sv'),
-            exclude=_excluded(config, batch),
-        )  # fmt: skip
-        if teacher:
-            distilled = _distilled(model, teacher, batch, outputs, loss.distillation)
-            total, metrics = total + distilled, {**metrics, 'distillation': distilled}
+        total, metrics = losses.gair_loss(
+            outputs,
+            _past(config, model, params, bank),
+            loss=loss,
+            settings=_settings(config, temperature),
+            rows=losses.batch_rows(
+                len(batch['row']), tile=batch['tile'], lonlat=batch['lonlat'], groups=loss.groups
+            ),
+            has_rs=batch.get('has_rs'),
+            has_sv=batch.get('has_sv'),
+        )
+        for side in ('rs', 'sv'):
+            if f'{side}_teacher' in outputs:
+                metrics['distillation'] = metrics.get('distillation', 0) + losses.distillation(
+                    outputs[side],
+                    outputs[f'{side}_teacher'],
+                    weight=loss.distillation,
+                    valid=batch[f'has_{side}'],
+                )
+        total += metrics.get('distillation', 0)
         return total, Aux({**metrics, 'temperature': temperature}, _pushed(config, outputs, batch))
 
-    return Objective(
-        init,
-        lambda key: memory_bank.create(config.bank, config.model.embed_dim, key),
-        init_teacher,
-        value,
+    def init_bank(key: Array) -> MemoryBank:
+        return memory_bank.create(config.bank, config.model.embed_dim, key)
+
+    return Objective(init, init_bank, init_teacher, encode, compare)
+
+
+def _settings(config: Config, temperature: Array) -> losses.Settings:
+    loss, devices = config.loss, sharding.device_count()
+    return losses.Settings(
+        temperature=temperature,
+        rule=losses.Rule(loss.mask_same_tile, loss.mask_radius_m),
+        form=losses.Form(loss_form.choose(config, devices), loss.products),
+        apart=loss.groups % devices == 0,
     )
 
 
-def _bank_side(
-    config: Config, model: gair.Model, params: Params, bank: MemoryBank, batch: Mapping[str, Array]
-) -> tuple[Array | None, Array | None]:
-    """Embeddings [K, D] of the bank and the entries [B, K] that are no negatives of an anchor."""
+def _past(
+    config: Config, model: gair.Model, params: Params, bank: MemoryBank
+) -> losses.Candidates | None:
+    """The bank as candidates, each device encoding its part of the positions."""
     if not config.bank.size or not config.model.location.enabled:
-        return None, None
-    exclude = memory_bank.excluded(bank, batch['lonlat'], config.loss.mask_radius_m)
+        return None
+    rows = losses.past_rows(bank.lonlat, bank.valid)
+    rows, embeddings = sharding.split_rows((rows, bank.embeddings))
     if config.bank.content == 'embeddings':
-        return jax.lax.stop_gradient(bank.embeddings), exclude
-    encoded = model.encode_location(params, bank.lonlat)
-    return model.project(params, 'location', encoded), exclude
+        return losses.Candidates(jax.lax.stop_gradient(embeddings), rows)
+    encoded = model.encode_location(params, rows.lonlat)
+    return losses.Candidates(model.project(params, 'location', encoded), rows)
 
 
-def _excluded(config: Config, batch: Mapping[str, Array]) -> Array:
-    return false_negatives(
-        batch['tile'],
-        batch['lonlat'],
-        same_tile=config.loss.mask_same_tile,
-        radius_m=config.loss.mask_radius_m,
-    )
+def _pooled(model: gair.Model, teacher: Params, side: str, batch: Mapping[str, Array]) -> Array:
+    """What the frozen start encoder makes of its side of the batch."""
+    if side == 'rs':
+        return model.encode_rs(teacher, batch['rs'])['pooled']
+    return model.encode_sv(teacher, batch['sv'])['embedding']
 
 
-def _distilled(
-    model: gair.Model, teacher: Params, batch: Mapping[str, Array], outputs: Params, weight: float
-) -> Array:
-    """-weight x (mean cosine of each encoder with its frozen start), over rows that have data."""
-    total = jnp.float32(0)
-    if 'rs' in teacher:
-        start = model.encode_rs(teacher, batch['rs'])['pooled']
-        total += distillation(outputs['rs'], start, weight=weight, valid=batch['has_rs'])
-    if 'sv' in teacher:
-        start = model.encode_sv(teacher, batch['sv'])['embedding']
-        total += distillation(outputs['sv'], start, weight=weight, valid=batch['has_sv'])
-    return total
-
-
-def _pushed(config: Config, outputs: Params, batch: Mapping[str, Array]) -> tuple[Array, ...]:
+def _pushed(config: Config, outputs: Outputs, batch: Mapping[str, Array]) -> tuple[Array, ...]:
     if not config.bank.size or not config.model.location.enabled:
         return ()
     lonlat = batch['lonlat']
@@ -141,25 +164,38 @@ def _mae(config: Config) -> Objective:
     norm_pixels = config.model.mae.norm_pixels
     no_bank = memory_bank.create(BankConfig(size=0), 0, jax.random.key(0))
 
-    def value(
-        params: Params, batch: Mapping[str, Array], *, bank: MemoryBank, teacher: Params,
-        key: Array, train: bool = True,
-    ) -> tuple[Array, Aux]:  # fmt: skip
-        del bank, teacher, train
-        noise = jax.random.uniform(key, (len(batch['rs']), model.patches))
-        out = model.apply(params, batch, noise)
-        rs = mae_loss(
-            out['pred'], out['target'], out['mask'],
-            valid=batch['has_rs'], norm_pixels=norm_pixels,
-        )  # fmt: skip
-        metrics = {'mae_rs': rs}
-        if 'photo_pred' not in out:
-            return rs, Aux(metrics, ())
-        both = batch['has_rs'] & batch['has_sv']
-        ones = jnp.ones((len(both), 1), jnp.float32)
-        photo = mae_loss(
-            out['photo_pred'], out['photo_target'], ones, valid=both, norm_pixels=norm_pixels
-        )
-        return rs + photo, Aux({**metrics, 'mae_photo': photo}, ())
+    def encode(
+        params: Params, batch: Mapping[str, Array], *, teacher: Params, key: Array | None
+    ) -> Outputs:
+        del teacher
+        # Without a key the masks are the same at every call, so that validations can be compared.
+        key = jax.random.key(config.seed) if key is None else key
 
-    return Objective(model.init, lambda key: no_bank, lambda params: {}, value)
+        def of_row(row: Array) -> Array:
+            return jax.random.uniform(jax.random.fold_in(key, row), (model.patches,))
+
+        out = model.apply(params, batch, jax.vmap(of_row)(batch['row']))
+        errors, patches = losses.patch_errors(
+            out['pred'], out['target'], out['mask'], norm_pixels=norm_pixels
+        )
+        found = {'rs_errors': errors, 'rs_patches': patches}
+        if 'photo_pred' in out:
+            ones = jnp.ones((len(errors), 1), jnp.float32)
+            found['photo_errors'], found['photos'] = losses.patch_errors(
+                out['photo_pred'], out['photo_target'], ones, norm_pixels=norm_pixels
+            )
+        return found
+
+    def compare(
+        params: Params, outputs: Outputs, batch: Mapping[str, Array], *, bank: MemoryBank
+    ) -> tuple[Array, Aux]:
+        del params, bank
+        has_rs = batch['has_rs']
+        rs = losses.mae_loss(outputs['rs_errors'], outputs['rs_patches'], valid=has_rs)
+        if 'photos' not in outputs:
+            return rs, Aux({'mae_rs': rs}, ())
+        both = has_rs & batch['has_sv']
+        photo = losses.mae_loss(outputs['photo_errors'], outputs['photos'], valid=both)
+        return rs + photo, Aux({'mae_rs': rs, 'mae_photo': photo}, ())
+
+    return Objective(model.init, lambda key: no_bank, lambda params: {}, encode, compare)

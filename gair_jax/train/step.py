@@ -1,7 +1,6 @@
 """One training step, (state, batch) -> (state, metrics), pure and at module level."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -9,6 +8,7 @@ import optax
 from jaxtyping import Array
 
 from gair_jax.train import memory_bank
+from gair_jax.train.accumulate import encode, loss_and_gradients
 from gair_jax.train.objective import Objective
 from gair_jax.train.state import TrainState, initial_step
 
@@ -37,17 +37,18 @@ def train_step(
     objective: Objective,
     optimizer: optax.GradientTransformation,
     seed: int,
+    parts: int = 1,
 ) -> tuple[TrainState, Metrics]:
     """Takes one step; a step whose loss or gradient is not finite leaves the state as it was.
 
-    Random numbers follow from (seed, state.step) alone, so a resumed run draws the same ones.
+    Random numbers follow from (seed, state.step) alone, so a resumed run draws the same ones. The
+    batch goes through the encoders in `parts` (`train.accumulate`).
     """
     key = jax.random.fold_in(jax.random.key(seed), state.step)
-
-    def loss_of(params: dict[str, Any]) -> tuple[Array, Any]:
-        return objective.loss(params, batch, bank=state.bank, teacher=state.teacher, key=key)
-
-    (loss, aux), grads = jax.value_and_grad(loss_of, has_aux=True)(state.params)
+    loss, aux, grads = loss_and_gradients(
+        objective, state.params, _numbered(batch), bank=state.bank, teacher=state.teacher, key=key,
+        parts=parts,
+    )  # fmt: skip
     grad_norm = optax.tree.norm(grads)
     updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
     params = optax.apply_updates(state.params, updates)
@@ -59,19 +60,21 @@ def train_step(
     return kept, {'loss': loss, **aux.metrics, **norms, 'finite': finite}
 
 
-def eval_step(state: TrainState, batch: Batch, *, objective: Objective, seed: int) -> Metrics:
+def eval_step(state: TrainState, batch: Batch, *, objective: Objective, parts: int = 1) -> Metrics:
     """The training loss and its metrics on a batch, without dropout and without an update.
 
     Rows with `valid` False (the filling of a last batch) are treated as if they held no data.
     """
-    batch = dict(batch)
+    batch = _numbered(batch)
     valid = batch.pop('valid')
     for name in ('has_rs', 'has_sv'):
         if name in batch:
             batch[name] = batch[name] & valid
-    # A fixed key: masks of MAE are the same at every validation, so its losses can be compared.
-    loss, aux = objective.loss(
-        state.params, batch, bank=state.bank, teacher=state.teacher,
-        key=jax.random.key(seed), train=False,
-    )  # fmt: skip
+    outputs = encode(objective, state.params, batch, teacher=state.teacher, key=None, parts=parts)
+    loss, aux = objective.compare(state.params, outputs, batch, bank=state.bank)
     return {'loss': loss, **aux.metrics}
+
+
+def _numbered(batch: Batch) -> dict[str, Array]:
+    """The batch with each row's number."""
+    return {**batch, 'row': jnp.arange(len(batch['lonlat']), dtype=jnp.int32)}

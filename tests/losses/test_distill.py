@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from gair_jax.config import LossConfig
-from gair_jax.losses import distillation, gair_loss
+from gair_jax.losses import Settings, bank_of, distillation, gair_loss
 from tests.shared import shared
 
 
@@ -45,7 +45,7 @@ def test_parity_history_loss():
     def loss(localized, sv, location, bank, bias):
         projected = jnp.matmul(sv, weight.T, precision='highest') + bias[None]
         outputs = {'loss_localized': localized, 'loss_sv': projected, 'loss_location': location}
-        return gair_loss(outputs, bank, None, loss=config, temperature=0.07)[0]
+        return gair_loss(outputs, bank_of(bank), loss=config, settings=Settings(0.07))[0]
 
     names = ('localized', 'sv', 'location', 'bank')
     run = jax.jit(jax.value_and_grad(loss, argnums=range(5)))

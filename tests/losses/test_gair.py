@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gair_jax.config import InputError, LossConfig
-from gair_jax.losses import gair_loss, incl, secl
+from gair_jax.losses import Rule, Settings, bank_of, batch_rows, gair_loss, incl, secl
 
 T = 0.1
 LOSS = LossConfig(incl_weight=2.0, secl_weight=0.5, secl_denominator='batch_and_bank')
@@ -18,12 +18,14 @@ def outputs(*sides):
 
 
 BANK = jnp.float32(np.random.default_rng(1).normal(size=(3, 4)))
+SETTINGS = Settings(T)
 
 
-def run(out, loss=LOSS, bank=BANK, **masks):
+def run(out, loss=LOSS, bank=BANK, settings=SETTINGS, **masks):
     @jax.jit
     def compiled(out, bank, masks):
-        return gair_loss(out, bank, None, loss=loss, temperature=T, **masks)
+        past = None if bank is None else bank_of(bank)
+        return gair_loss(out, past, loss=loss, settings=settings, **masks)
 
     return compiled(out, bank, masks)
 
@@ -33,8 +35,8 @@ def test_the_total_is_the_weighted_sum_of_its_parts():
     total, metrics = run(out)
     assert set(metrics) == {'incl', 'secl', 'retrieval_at_1'}
     z, g, e = out['loss_localized'], out['loss_sv'], out['loss_location']
-    np.testing.assert_allclose(metrics['incl'], incl(z, g, T), rtol=1e-6)
-    expected = secl(z, g, e, BANK, T, denominator='batch_and_bank')
+    np.testing.assert_allclose(metrics['incl'], incl(z, g, SETTINGS)[0], rtol=1e-6)
+    expected = secl(z, g, e, bank_of(BANK), SETTINGS, denominator='batch_and_bank')
     np.testing.assert_allclose(metrics['secl'], expected, rtol=1e-6)
     np.testing.assert_allclose(total, 2 * metrics['incl'] + 0.5 * metrics['secl'], rtol=1e-6)
 
@@ -79,9 +81,11 @@ def test_one_trace_serves_every_mix_of_modalities():
 
 def test_excluded_pairs_are_no_negatives_in_either_loss():
     out = outputs('localized', 'sv', 'location')
-    alone = ~jnp.eye(6, dtype=bool)
+    rows = batch_rows(6, tile=jnp.zeros(6, jnp.int32))
     loss = LossConfig(secl_denominator='batch_only')
-    total, metrics = run(out, loss=loss, bank=None, exclude=alone)
+    total, metrics = run(
+        out, loss=loss, bank=None, rows=rows, settings=Settings(T, Rule(same_tile=True))
+    )
     assert total == 0 and metrics['incl'] == 0 and metrics['secl'] == 0
 
 

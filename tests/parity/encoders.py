@@ -9,7 +9,7 @@ from gair_jax.convert import geoclip, hugging_face
 from gair_jax.convert import mae as mae_table
 from gair_jax.convert.table import Rule, convert, linear, norm
 from gair_jax.geo.projection import equal_earth
-from gair_jax.losses import mae_loss
+from gair_jax.losses import mae_loss, patch_errors
 from gair_jax.models import positions
 from gair_jax.models.heads import Head
 from gair_jax.models.location import LocationEncoder, LocationSpec
@@ -170,7 +170,7 @@ def mae(case: Case, data: Data) -> Arrays:
     valid = jnp.ones(len(images), bool)
     losses = {
         f'loss_norm_pix_{normed}': mae_loss(
-            out['pred'], out['target'], out['mask'], valid=valid, norm_pixels=normed
+            *patch_errors(out['pred'], out['target'], out['mask'], norm_pixels=normed), valid=valid
         )
         for normed in kwargs['norm_pix_loss']
     }

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gair_jax.losses import distillation, incl, secl
+from gair_jax.losses import Settings, bank_of, distillation, incl, secl
 from gair_jax.train import memory_bank
 from tests.parity.kinds import Arrays, Data, Unsupported, kind, require
 from tests.parity.weights import Case
@@ -18,9 +18,10 @@ def float32(case: Case) -> dict[str, jax.Array]:
 
 def total(z, g, e, bank, kwargs: dict, reading: str) -> tuple[jax.Array, jax.Array]:
     """INCL + lambda SECL, and SECL."""
-    tau = kwargs['tau']
-    place = secl(z, g, e, None if reading == 'batch_only' else bank, tau, denominator=reading)
-    return incl(z, g, tau) + kwargs['lambda'] * place, place
+    settings = Settings(kwargs['tau'])
+    past = None if reading == 'batch_only' else bank_of(bank)
+    place = secl(z, g, e, past, settings, denominator=reading)
+    return incl(z, g, settings)[0] + kwargs['lambda'] * place, place
 
 
 @kind('info_nce_incl_secl')
@@ -30,8 +31,10 @@ def incl_secl(case: Case, data: Data) -> Arrays:
     require(kwargs, normalize=True, bank_gradient=(True, False))
     inputs = float32(case)
     z, g, e, bank = (inputs[name] for name in ('z', 'g', 'e', 'bank'))
-    out = {'incl': incl(z, g, kwargs['tau'])}
-    out['grad_z_incl'], out['grad_g_incl'] = jax.grad(incl, argnums=(0, 1))(z, g, kwargs['tau'])
+    settings = Settings(kwargs['tau'])
+    out = {'incl': incl(z, g, settings)[0]}
+    slopes = jax.grad(lambda z, g: incl(z, g, settings)[0], argnums=(0, 1))(z, g)
+    out['grad_z_incl'], out['grad_g_incl'] = slopes
     for reading in kwargs['readings']:
         of_reading = functools.partial(total, kwargs=kwargs, reading=reading)
         value_and_grad = jax.value_and_grad(of_reading, argnums=(0, 1, 2, 3), has_aux=True)
@@ -50,6 +53,7 @@ def history_loss(case: Case, data: Data) -> Arrays:
     if kwargs['projected'] != ['sv']:
         raise Unsupported(f'projected={kwargs["projected"]!r}, where we have the sv side')
     kernel = jnp.asarray(case.params['optical_proj.weight'].T)
+    settings = Settings(kwargs['temperature'])
 
     def contrastive(localized, sv, location, bank, bias):
         projected = sv @ kernel + bias[None]
@@ -57,11 +61,11 @@ def history_loss(case: Case, data: Data) -> Arrays:
             localized,
             projected,
             location,
-            bank,
-            kwargs['temperature'],
+            bank_of(bank),
+            settings,
             denominator=kwargs['secl_denominator'],
         )
-        return incl(localized, projected, kwargs['temperature']) + kwargs['secl_weight'] * place
+        return incl(localized, projected, settings)[0] + kwargs['secl_weight'] * place
 
     bias = jnp.asarray(case.params['optical_proj.bias'])
     names = ('localized', 'sv', 'location', 'bank')

@@ -10,6 +10,7 @@ from gair_jax.config import BankConfig
 from gair_jax.models import gair
 from gair_jax.report import first_look
 from gair_jax.train import checkpoint, memory_bank
+from gair_jax.train.saver import Saver
 from gair_jax.train.state import TrainState
 from gair_jax.transfer.first_look import Effort
 from gair_jax.transfer.tasks import Sizes
@@ -25,7 +26,7 @@ def workdir(tmp_path):
     params = gair.build(config).init(jax.random.key(0))
     run = tmp_path / 'run'
     bank = memory_bank.create(BankConfig(size=0), 0, jax.random.key(0))
-    saver = checkpoint.Saver(run, config, {})
+    saver = Saver(run, config, {})
     saver.save(TrainState(jnp.int32(1), params, {'count': jnp.int32(1)}, bank, {}))
     saver.close()
     line = {'step': 1, 'seconds': 7.5, 'loss': 2.0, 'incl': 1.0, 'secl': 2.0}

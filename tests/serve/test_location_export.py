@@ -17,7 +17,7 @@ from gair_jax.geo.projection import equal_earth
 from gair_jax.models import gair
 from gair_jax.serve import location_export, location_numpy, weights
 from gair_jax.serve.location_export import FORMATS, Format
-from gair_jax.train import checkpoint
+from gair_jax.train.saver import Saver
 from tests.models import small
 
 SIGMA = (1.0, 16.0, 256.0)
@@ -39,7 +39,7 @@ def make(folder, **settings):
         # As `drawn` made them they have the spread of weights.
         scale = np.float32(SIGMA)[:, None, None] / np.float32(0.3)
         params['location']['frequencies'] *= scale
-    saver = checkpoint.Saver(folder, config, {})
+    saver = Saver(folder, config, {})
     saver.save_best(types.SimpleNamespace(step=7, params=params), 1.0)
     saver.close()
     return model, params

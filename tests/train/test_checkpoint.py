@@ -10,6 +10,7 @@ import pytest
 from gair_jax import sensors
 from gair_jax.config import BankConfig, Config, InputError, history
 from gair_jax.train import checkpoint, memory_bank
+from gair_jax.train.saver import Saver
 from gair_jax.train.state import TrainState
 
 
@@ -22,7 +23,7 @@ def state(step, value=1.0):
 def saver(folder, keep=2):
     config = Config()
     config.checkpoint.keep = keep
-    return checkpoint.Saver(folder, config, {'rs': sensors.CONTRACTS['sentinel2_10']})
+    return Saver(folder, config, {'rs': sensors.CONTRACTS['sentinel2_10']})
 
 
 def test_a_config_survives_json():
@@ -85,7 +86,7 @@ def test_the_best_checkpoint_is_the_one_of_lowest_validation_loss_and_is_preferr
     assert kept == [True, True, False]
     assert checkpoint.load(tmp_path)[1]['rs']['kernel'][0, 0] == 2.0
     again = saver(tmp_path)
-    assert again.best_loss() == 2.0
+    assert again.best_loss == 2.0
     again.close()
 
 

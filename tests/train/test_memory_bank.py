@@ -67,17 +67,6 @@ def test_embeddings_are_kept_beside_their_places():
     assert bank.content.shape == (5, 4) and bank.cursor == 2
 
 
-def test_empty_slots_and_the_anchors_own_position_are_no_negatives():
-    places = jnp.array([[1.0, 2.0], [3.0, 4.0]])
-    bank = PUSH(positions(3), places, jnp.ones(2, bool))
-    anchors = jnp.array([[1.0, 2.0], [1.0, 4.0]])
-    expected = [[True, False, True], [False, False, True]]
-    np.testing.assert_array_equal(memory_bank.excluded(bank, anchors), expected)
-    # (1, 4) is 222 km from both entries.
-    near = memory_bank.excluded(bank, anchors, radius_m=230e3)
-    np.testing.assert_array_equal(near, [[True, False, True], [True, True, True]])
-
-
 def test_null_island_entries_lie_within_a_degree_of_the_origin():
     bank = memory_bank.create(BankConfig(size=64, start='null_island'), 4, KEY)
     np.testing.assert_allclose(jnp.linalg.norm(bank.lonlat, axis=1), 1, rtol=1e-6)

@@ -15,6 +15,7 @@ from gair_jax.models import gair
 from gair_jax.sensors import contract
 from gair_jax.serve.doctor.checkpoints import looks_drawn
 from gair_jax.train import checkpoint
+from gair_jax.train.saver import Saver
 from tests.models import small
 from tests.serve.doctor.made import fine, only, texts
 
@@ -22,7 +23,7 @@ CONTRACTS = {'rs': contract('sentinel2_10'), 'sv': contract('street_view_rgb')}
 
 
 def write(folder, params, contracts=None):
-    saver = checkpoint.Saver(folder, small.config(), CONTRACTS if contracts is None else contracts)
+    saver = Saver(folder, small.config(), CONTRACTS if contracts is None else contracts)
     saver.save_best(types.SimpleNamespace(step=7, params=params), 1.0)
     saver.close()
     return folder

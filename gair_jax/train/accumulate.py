@@ -1,0 +1,96 @@
+"""Loss and gradients of a batch, which may go through the encoders in parts.
+
+A contrastive loss compares every row with every other, so the mean over parts would be another
+objective. In parts, therefore, all rows are encoded first without gradient, the loss and its slopes
+are computed once for the whole batch, and the parts are encoded again to carry the slopes back
+(gradient caching, Gao et al. 2021, arXiv 2101.06983). That is exact, and costs one more forward
+pass of the encoders.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array
+
+from gair_jax.train import sharding
+from gair_jax.train.memory_bank import MemoryBank
+from gair_jax.train.objective import Aux, Objective, Outputs
+from gair_jax.train.state import Params
+
+Rows = Mapping[str, Array]
+
+
+def loss_and_gradients(
+    objective: Objective,
+    params: Params,
+    batch: Rows,
+    *,
+    bank: MemoryBank,
+    teacher: Params,
+    key: Array,
+    parts: int = 1,
+) -> tuple[Array, Aux, Params]:
+    """The loss of a batch, what it gives beside, and the gradient of every parameter.
+
+    Args:
+      objective: what is minimised.
+      params: parameters.
+      batch: rows, `row` among them.
+      bank: memory bank.
+      teacher: start encoders, or {}.
+      key: for dropout; each part draws its own.
+      parts: number of parts; each device's rows must divide by it.
+    """
+
+    def compared(params: Params, outputs: Outputs) -> tuple[Array, Aux]:
+        return objective.compare(params, outputs, batch, bank=bank)
+
+    if parts == 1:
+
+        def whole(params: Params) -> tuple[Array, Aux]:
+            return compared(params, objective.encode(params, batch, teacher=teacher, key=key))
+
+        (loss, aux), slopes = jax.value_and_grad(whole, has_aux=True)(params)
+        return loss, aux, slopes
+
+    outputs = encode(objective, params, batch, teacher=teacher, key=key, parts=parts)
+    value_and_slopes = jax.value_and_grad(compared, argnums=(0, 1), has_aux=True)
+    (loss, aux), (slopes, of_outputs) = value_and_slopes(params, outputs)
+
+    def carry_back(slopes: Params, given: tuple[Any, Any]) -> tuple[Params, None]:
+        part, of_part = given
+        _, pull = jax.vjp(lambda p: _of_part(objective, p, part, teacher, key), params)
+        return jax.tree.map(jnp.add, slopes, pull(of_part)[0]), None
+
+    cut = _numbered(batch, parts), sharding.cut(of_outputs, parts)
+    slopes, _ = jax.lax.scan(carry_back, slopes, cut)
+    return loss, aux, slopes
+
+
+def encode(
+    objective: Objective, params: Params, batch: Rows, *, teacher: Params, key: Array | None,
+    parts: int,
+) -> Outputs:  # fmt: skip
+    """What the encoders make of a batch, a part at a time."""
+    if parts == 1:
+        return objective.encode(params, batch, teacher=teacher, key=key)
+
+    def of_part(part: tuple[Array, Rows]) -> Outputs:
+        return _of_part(objective, params, part, teacher, key)
+
+    return sharding.joined(jax.lax.map(of_part, _numbered(batch, parts)))
+
+
+def _of_part(
+    objective: Objective, params: Params, part: tuple[Array, Rows], teacher: Params,
+    key: Array | None,
+) -> Outputs:  # fmt: skip
+    number, rows = part
+    key = None if key is None else jax.random.fold_in(key, number)
+    return objective.encode(params, rows, teacher=teacher, key=key)
+
+
+def _numbered(batch: Rows, parts: int) -> tuple[Array, Rows]:
+    return jnp.arange(parts), sharding.cut(batch, parts)

@@ -1,0 +1,161 @@
+"""Many processes, one run: how they find each other, and what happens when one is lost.
+
+JAX ends a process whose peer has died by aborting it, from a thread that Python never sees. So each
+process of `gair train` is a light parent and the child that works: the parent passes signals on,
+and turns the child's end into an exit code that a scheduler can act on.
+"""
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Any, BinaryIO, NamedTuple
+
+from gair_jax.config import InputError
+
+LOST = 76  # exit code: another process of the run is gone
+HEARTBEAT_SECONDS = 20  # without a sign of life a process counts as lost
+VARIABLES = ('JAX_COORDINATOR_ADDRESS', 'JAX_NUM_PROCESSES', 'JAX_PROCESS_ID')
+# Variables that hold the number of processes where a scheduler starts them all.
+_COUNTS = ('SLURM_STEP_NUM_TASKS', 'OMPI_COMM_WORLD_SIZE')
+_HOSTS = 'TPU_WORKER_HOSTNAMES'  # of a TPU slice, joined by commas
+_CHILD = 'GAIR_CHILD'
+# What JAX and its transports say of a peer that has gone.
+_SIGNS = ('coordination', 'gloo', 'nccl', 'connection reset', 'socket closed', 'heartbeat')
+_TAIL = 16384  # bytes of what the child said that are kept
+_KILL_ON_PARENT_DEATH = 1  # PR_SET_PDEATHSIG of Linux's prctl
+
+
+class Launch(NamedTuple):
+    """Where processes meet; an empty coordinator leaves everything to JAX's own detection."""
+
+    coordinator: str = ''
+    processes: int = 0
+    process: int = 0
+
+
+def found(
+    coordinator: str, processes: int, process: int, detect: bool, environ: Mapping[str, str]
+) -> Launch | None:
+    """The launch that flags or environment describe; None for a process on its own.
+
+    Args:
+      coordinator: HOST:PORT of process 0; '' where not given.
+      processes: their number; 0 where not given.
+      process: number of this one; -1 where not given.
+      detect: leave it to JAX even if nothing here tells of other processes (TPU pods).
+      environ: read for what is not given (`VARIABLES`), and for signs of a scheduler.
+
+    Raises:
+      InputError: some of the three are given, but not all, or they do not fit.
+    """
+    given = [coordinator, str(processes or ''), str(process if process >= 0 else '')]
+    values = [v or environ.get(name, '') for v, name in zip(given, VARIABLES, strict=True)]
+    if any(values):
+        return _explicit(*values)
+    if detect or any(_number(environ.get(name, '')) > 1 for name in _COUNTS):
+        return Launch()
+    return Launch() if ',' in environ.get(_HOSTS, '') else None
+
+
+def _explicit(coordinator: str, processes: str, process: str) -> Launch | None:
+    flags = zip(
+        ('--coordinator', '--processes', '--process'), (coordinator, processes, process), VARIABLES,
+        strict=True,
+    )  # fmt: skip
+    for flag, value, variable in flags:
+        if not value:
+            raise InputError(f'{flag} (or {variable}): expected with the other two, found none.')
+    count, index = _number(processes), _number(process)
+    if count < 1 or not 0 <= index < count:
+        raise InputError(
+            f'--process: expected 0 to {count - 1} of {processes} processes, found {process}.'
+        )
+    if not coordinator.rpartition(':')[2].isdigit():
+        raise InputError(f'--coordinator: expected HOST:PORT, found {coordinator!r}.')
+    return Launch(coordinator, count, index) if count > 1 else None
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isdigit() else -1
+
+
+def is_child() -> bool:
+    """Whether this process works under a parent that watches it."""
+    return _CHILD in os.environ
+
+
+def watch(command: Sequence[str]) -> int:
+    """Runs the working child, hands on what it says and signals to it, and returns its exit code.
+
+    A child that was ended because another process is gone gives `LOST`.
+    """
+    child = subprocess.Popen(command, env={**os.environ, _CHILD: '1'}, stderr=subprocess.PIPE)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda number, frame: child.send_signal(number))
+    tail = bytearray()
+    assert child.stderr is not None
+    reader = threading.Thread(target=_hand_on, args=(child.stderr, tail))
+    reader.start()
+    code = child.wait()
+    reader.join()
+    if code == -signal.SIGABRT and is_loss(tail.decode(errors='replace')):
+        print('gair: another process of this run is lost, so this one ended.', file=sys.stderr)
+        return LOST
+    return code if code >= 0 else 128 - code
+
+
+def _hand_on(source: BinaryIO, tail: bytearray) -> None:
+    while part := source.read1(_TAIL):  # type: ignore[attr-defined]
+        sys.stderr.buffer.write(part)
+        sys.stderr.buffer.flush()
+        tail.extend(part)
+        del tail[:-_TAIL]
+
+
+def is_loss(message: str) -> bool:
+    """Whether an error tells of a peer that is gone."""
+    lowered = message.lower()
+    return any(sign in lowered for sign in _SIGNS)
+
+
+def start(launch: Launch) -> None:
+    """Joins the other processes; before any other use of JAX.
+
+    Raises:
+      InputError: they could not be found.
+    """
+    import jax
+
+    if sys.platform == 'linux':
+        ctypes.CDLL(None).prctl(_KILL_ON_PARENT_DEATH, signal.SIGKILL)
+    jax.config.update('jax_cpu_collectives_implementation', 'gloo')
+    where: dict[str, Any] = {}
+    if launch.coordinator:
+        where = {
+            'coordinator_address': launch.coordinator,
+            'num_processes': launch.processes,
+            'process_id': launch.process,
+            'cluster_detection_method': 'deactivate',
+        }
+    try:
+        jax.distributed.initialize(**where, heartbeat_timeout_seconds=HEARTBEAT_SECONDS)
+    except (ValueError, RuntimeError) as error:
+        raise InputError(
+            f'the processes of this run could not be joined: {str(error).splitlines()[0]}'
+        ) from error
+
+
+def finish(code: int) -> int:
+    """Leaves together with the others after success; at once otherwise, as they may be waiting."""
+    import jax
+
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if code:
+        os._exit(code)
+    jax.distributed.shutdown()
+    return code
