@@ -1,7 +1,7 @@
 """`gair VERB`: finds the verb, runs it, and turns what goes wrong into one sentence.
 
 Exit codes: 0 fine, 1 a finding, 2 bad input, 3 a non-finite training step, 75 stopped by a signal
-with a checkpoint saved.
+with a checkpoint saved, 76 another process of the run was lost.
 """
 
 import argparse

@@ -8,7 +8,6 @@ pass of the encoders.
 """
 
 from collections.abc import Mapping
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -40,7 +39,7 @@ def loss_and_gradients(
       batch: rows, `row` among them.
       bank: memory bank.
       teacher: start encoders, or {}.
-      key: for dropout; each part draws its own.
+      key: for dropout and masks.
       parts: number of parts; each device's rows must divide by it.
     """
 
@@ -59,12 +58,12 @@ def loss_and_gradients(
     value_and_slopes = jax.value_and_grad(compared, argnums=(0, 1), has_aux=True)
     (loss, aux), (slopes, of_outputs) = value_and_slopes(params, outputs)
 
-    def carry_back(slopes: Params, given: tuple[Any, Any]) -> tuple[Params, None]:
+    def carry_back(slopes: Params, given: tuple[Rows, Outputs]) -> tuple[Params, None]:
         part, of_part = given
-        _, pull = jax.vjp(lambda p: _of_part(objective, p, part, teacher, key), params)
+        _, pull = jax.vjp(lambda p: objective.encode(p, part, teacher=teacher, key=key), params)
         return jax.tree.map(jnp.add, slopes, pull(of_part)[0]), None
 
-    cut = _numbered(batch, parts), sharding.cut(of_outputs, parts)
+    cut = sharding.cut(batch, parts), sharding.cut(of_outputs, parts)
     slopes, _ = jax.lax.scan(carry_back, slopes, cut)
     return loss, aux, slopes
 
@@ -77,20 +76,7 @@ def encode(
     if parts == 1:
         return objective.encode(params, batch, teacher=teacher, key=key)
 
-    def of_part(part: tuple[Array, Rows]) -> Outputs:
-        return _of_part(objective, params, part, teacher, key)
+    def of_part(part: Rows) -> Outputs:
+        return objective.encode(params, part, teacher=teacher, key=key)
 
-    return sharding.joined(jax.lax.map(of_part, _numbered(batch, parts)))
-
-
-def _of_part(
-    objective: Objective, params: Params, part: tuple[Array, Rows], teacher: Params,
-    key: Array | None,
-) -> Outputs:  # fmt: skip
-    number, rows = part
-    key = None if key is None else jax.random.fold_in(key, number)
-    return objective.encode(params, rows, teacher=teacher, key=key)
-
-
-def _numbered(batch: Rows, parts: int) -> tuple[Array, Rows]:
-    return jnp.arange(parts), sharding.cut(batch, parts)
+    return sharding.joined(jax.lax.map(of_part, sharding.cut(batch, parts)))

@@ -37,10 +37,11 @@ class StoppedError(RuntimeError):
 
 
 class Result(NamedTuple):
-    """What a run leaves: its last state and how far it got."""
+    """What a run leaves: its last state, how far it got, and who tells of it."""
 
     state: TrainState
     steps: int
+    leads: bool = True  # the process that speaks for the run
 
 
 def train(
@@ -210,7 +211,7 @@ class _Run:
                 if stopping and done < self.steps:
                     cause = stop[0] if stop else 'another process was told to stop'
                     raise StoppedError(f'{cause}: stopped after step {done}, which is saved.')
-        return Result(state, self.steps)
+        return Result(state, self.steps, self.leads)
 
     def _pauses(self, done: int, stopping: bool) -> bool:
         """Whether the loop waits for the device after this step."""

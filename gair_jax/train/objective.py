@@ -77,6 +77,8 @@ def _gair(config: Config) -> Objective:
     def encode(
         params: Params, batch: Mapping[str, Array], *, teacher: Params, key: Array | None
     ) -> Outputs:
+        # A part of a batch has dropout of its own.
+        key = None if key is None else jax.random.fold_in(key, batch['row'][0])
         outputs = model.apply(params, batch, key=key)
         kept = {name: x for name, x in outputs.items() if name.startswith('loss_')}
         for side in teacher:

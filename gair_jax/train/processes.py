@@ -11,7 +11,9 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, BinaryIO, NamedTuple
 
 from gair_jax.config import InputError
@@ -122,12 +124,49 @@ def is_loss(message: str) -> bool:
     return any(sign in lowered for sign in _SIGNS)
 
 
-def start(launch: Launch) -> None:
-    """Joins the other processes; before any other use of JAX.
+class Outcome:
+    """The exit code that a process of a run will give."""
+
+    code: int = 1
+
+
+@contextmanager
+def joined(launch: Launch) -> Iterator[Outcome]:
+    """Joins the other processes, before any other use of JAX, and leaves as the outcome asks.
+
+    After success all leave together. Otherwise the process ends at once, as the others may be
+    waiting in a collective for ever: it is for them to notice.
 
     Raises:
-      InputError: they could not be found.
+      InputError: the others could not be found.
     """
+    import jax
+
+    _join(launch)
+    outcome = Outcome()
+    try:
+        yield outcome
+    except InputError as error:
+        print(f'gair: {error}', file=sys.stderr)
+        outcome.code = 2
+    except jax.errors.JaxRuntimeError as error:
+        if not is_loss(str(error)):
+            traceback.print_exc()
+        else:
+            print(
+                f'gair: another process of this run is lost: {_first_line(error)}', file=sys.stderr
+            )
+            outcome.code = LOST
+    except BaseException:
+        traceback.print_exc()
+    if outcome.code:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(outcome.code)
+    jax.distributed.shutdown()
+
+
+def _join(launch: Launch) -> None:
     import jax
 
     if sys.platform == 'linux':
@@ -145,17 +184,9 @@ def start(launch: Launch) -> None:
         jax.distributed.initialize(**where, heartbeat_timeout_seconds=HEARTBEAT_SECONDS)
     except (ValueError, RuntimeError) as error:
         raise InputError(
-            f'the processes of this run could not be joined: {str(error).splitlines()[0]}'
+            f'the processes of this run could not be joined: {_first_line(error)}'
         ) from error
 
 
-def finish(code: int) -> int:
-    """Leaves together with the others after success; at once otherwise, as they may be waiting."""
-    import jax
-
-    sys.stdout.flush()
-    sys.stderr.flush()
-    if code:
-        os._exit(code)
-    jax.distributed.shutdown()
-    return code
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().splitlines()[0][:200]

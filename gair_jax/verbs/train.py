@@ -1,10 +1,21 @@
 """`gair train`."""
 
 import argparse
+import os
 import sys
 from typing import Any
 
 from gair_jax import config_files
+
+EXAMPLES = """examples:
+  gair train --config=configs/pretrain/quickstart.py --workdir=runs/quickstart
+  gair train --config=configs/pretrain/gair_base.py:release --workdir=runs/base --config.batch=64
+  python launch/local.py --processes 2 -- gair train --config=... --workdir=...
+
+exit codes:
+  0 done   2 bad input   3 a step was not finite
+  75 stopped by a signal, saved: run again to go on
+  76 another process of the run was lost: run all again to go on"""
 
 
 def add(verbs: Any) -> None:
@@ -14,30 +25,61 @@ def add(verbs: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         help='pre-train; resumes by itself',
         description='Pre-trains a model. A workdir that holds a checkpoint of the same run is '
-        'resumed.\nAny setting is overridden by --config.SECTION.FIELD=VALUE; gair_jax/config.py '
-        'explains each.',
-        epilog='examples:\n'
-        '  gair train --config=configs/pretrain/quickstart.py --workdir=runs/quickstart\n'
-        '  gair train --config=configs/pretrain/gair_base.py:release --workdir=runs/base '
-        '--config.batch=64',
+        'resumed, on\nany number of devices and processes. Any setting is overridden by '
+        '--config.SECTION.FIELD=VALUE;\ngair_jax/config.py explains each.\n\n'
+        'Several processes, each told its place by flags, by the variables named below, or by '
+        'SLURM,\nshare one run; all need the same workdir.',
+        epilog=EXAMPLES,
     )
     train.add_argument('--config', required=True, help='config file, or file:preset')
     train.add_argument('--workdir', required=True, help='folder of checkpoints and metrics')
+    train.add_argument(
+        '--coordinator',
+        default='',
+        metavar='HOST:PORT',
+        help='where process 0 is met (JAX_COORDINATOR_ADDRESS)',
+    )
+    train.add_argument(
+        '--processes', type=int, default=0, metavar='N', help='their number (JAX_NUM_PROCESSES)'
+    )
+    train.add_argument(
+        '--process', type=int, default=-1, metavar='I', help='number of this one (JAX_PROCESS_ID)'
+    )
+    train.add_argument(
+        '--distributed', action='store_true', help='let JAX find the other processes (TPU pods)'
+    )
     train.set_defaults(run=run, takes_overrides=True)
 
 
 def run(arguments: argparse.Namespace, overrides: list[str]) -> int:
-    """Trains; 3 after a non-finite step, 75 after a signal."""
+    """Trains, or watches over the process that does where there are several."""
+    from gair_jax.train import processes
+
     config = config_files.load(arguments.config, overrides)
+    launch = processes.found(
+        arguments.coordinator, arguments.processes, arguments.process, arguments.distributed,
+        os.environ,
+    )  # fmt: skip
+    if launch is None:
+        return _train(config, arguments.workdir)
+    if not processes.is_child():
+        return processes.watch([sys.executable, '-m', 'gair_jax.cli', *sys.argv[1:]])
+    with processes.joined(launch) as outcome:
+        outcome.code = _train(config, arguments.workdir)
+    return outcome.code
+
+
+def _train(config: Any, workdir: str) -> int:
     from gair_jax.train import loop
 
     try:
-        result = loop.train(config, arguments.workdir)
+        result = loop.train(config, workdir)
     except loop.NonFiniteStepError as error:
         print(f'gair: {error}', file=sys.stderr)
         return 3
     except loop.StoppedError as error:
         print(f'gair: {error}', file=sys.stderr)
         return 75
-    print(f'{result.steps} steps done; checkpoints in {arguments.workdir}.')
+    if result.leads:
+        print(f'{result.steps} steps done; checkpoints in {workdir}.')
     return 0
