@@ -254,6 +254,7 @@ class MeshConfig:
 
     fsdp: int = setting(1, 'run', 'devices that split parameters and optimiser state; 1: all whole')
     whole_below: int = setting(65536, 'run', 'leaves of fewer numbers stay whole on each device')
+    memory_gib: float = setting(0.0, 'run', 'what a device has, GiB; 0: as it says itself')
 
 
 @dataclasses.dataclass(kw_only=True)

@@ -20,7 +20,7 @@ import numpy as np
 
 from gair_jax.config import Config, InputError
 from gair_jax.input.pipeline import Pipeline
-from gair_jax.train import checkpoint, loss_form, objective, optimizer, sharding, start
+from gair_jax.train import checkpoint, forecast, loss_form, objective, optimizer, sharding, start
 from gair_jax.train.metrics_writer import MetricsWriter, ProgressBar
 from gair_jax.train.saver import Saver
 from gair_jax.train.state import TrainState, parameter_count
@@ -69,7 +69,9 @@ def train(
     _check_same_run(config, workdir)
     mesh = sharding.make_mesh(devices, config.mesh.fsdp)
     sharding.check_batch(mesh, config)
-    run = _Run(config, workdir, mesh, say if jax.process_index() == 0 else _nothing)
+    say = say if jax.process_index() == 0 else _nothing
+    say(forecast.require_room(config, mesh))
+    run = _Run(config, workdir, mesh, say)
     try:
         with jax.set_mesh(mesh), noted_signals() as stop:
             result = run.go(run.starting_state(), stop)

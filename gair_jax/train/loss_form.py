@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from gair_jax.config import Config, InputError
-from gair_jax.losses.log_sum_exp import FORMS, chunk_of
+from gair_jax.losses.log_sum_exp import FORMS, block_side
 
 PLAIN_LIMIT = 2**30  # bytes a device for the logits and what is made of them
 GATHER_LIMIT = 2**32  # bytes a device for the candidates of all devices
@@ -26,7 +26,8 @@ def held(config: Config, devices: int, form: str) -> LossBytes:
     rows = -(-config.batch // devices)
     if form == 'plain':
         return LossBytes(4 * HELD * rows * columns, gathered)
-    block = 4 * HELD * rows * min(chunk_of(config.batch), columns)
+    side = block_side(devices)
+    block = 4 * HELD * min(rows, side) * min(columns, side)
     return LossBytes(block, gathered if form == 'chunked' else 3 * gathered // devices)
 
 

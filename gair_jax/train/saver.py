@@ -118,9 +118,10 @@ def _put_damaged_aside(workdir: pathlib.Path, say: Callable[[str], None]) -> Non
     """Moves the newest checkpoints to `damaged/` until one is whole."""
     for folder in reversed(steps_in(workdir / 'checkpoints')):
         try:
-            stored_record(folder)
+            # Bytes first: Orbax logs at length where some are missing.
             for item in ('params', 'rest'):
                 require_readable(folder / item, absent_is_fine=False)
+            stored_record(folder)
             return
         except InputError as error:
             aside = workdir / 'damaged' / folder.name
