@@ -1,5 +1,6 @@
 # Sourced by the scripts beside it: makes .venv, installs the project with the extras in $1, enters it.
 # Run again it installs only what has changed. PYTHON names the interpreter (3.11 or newer).
+# shellcheck shell=bash
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 python=${PYTHON:-python3}

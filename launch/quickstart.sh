@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Pre-trains a small GAIR on a synthetic world and shows what it has learnt: about 8 minutes on
 # 2 cores, installation included. Run again it reuses what is there.
+# shellcheck source=launch/environment.sh
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh" core
 gair data build synthetic_world --variant tiny
 gair train --config=configs/pretrain/quickstart.py --workdir=runs/quickstart "$@"

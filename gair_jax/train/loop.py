@@ -6,7 +6,6 @@ checkpoints to start from; else parameters are drawn.
 
 import dataclasses
 import functools
-import json
 import math
 import os
 import pathlib
@@ -18,9 +17,18 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from gair_jax.config import Config, InputError
+from gair_jax.config import Config
 from gair_jax.input.pipeline import Pipeline
-from gair_jax.train import checkpoint, forecast, loss_form, objective, optimizer, sharding, start
+from gair_jax.train import (
+    forecast,
+    loss_form,
+    objective,
+    optimizer,
+    processes,
+    run_checks,
+    sharding,
+    start,
+)
 from gair_jax.train.metrics_writer import MetricsWriter, ProgressBar
 from gair_jax.train.saver import Saver
 from gair_jax.train.state import TrainState, parameter_count
@@ -65,8 +73,9 @@ def train(
         StoppedError: SIGTERM or SIGINT came; the last step is saved.
     """
     workdir = pathlib.Path(workdir).absolute()
-    _check_lengths(config)
-    _check_same_run(config, workdir)
+    run_checks.require_lengths(config)
+    run_checks.require_same_run(config, workdir)
+    run_checks.require_fast_layers(config, jax.default_backend())
     mesh = sharding.make_mesh(devices, config.mesh.fsdp)
     sharding.check_batch(mesh, config)
     say = say if jax.process_index() == 0 else _nothing
@@ -82,36 +91,6 @@ def train(
         raise
     run.close()
     return result
-
-
-def _check_lengths(config: Config) -> None:
-    """Refuses lengths and intervals that no run can have."""
-    least = {
-        'batch': (config.batch, 1),
-        'steps': (config.steps, 0),
-        'checkpoint.every': (config.checkpoint.every, 1),
-        'checkpoint.keep': (config.checkpoint.keep, 1),
-        'checkpoint.keep_every': (config.checkpoint.keep_every, 0),
-        'eval.every': (config.eval.every, 0),
-        'eval.batches': (config.eval.batches, 1),
-        'log.every': (config.log.every, 1),
-    }
-    for name, (found, lowest) in least.items():
-        if found < lowest:
-            raise InputError(f'{name}: expected at least {lowest}, found {found}.')
-    if not config.steps and config.epochs <= 0:
-        raise InputError(f'epochs: expected more than 0 (or steps set), found {config.epochs}.')
-
-
-def _check_same_run(config: Config, workdir: pathlib.Path) -> None:
-    stored = checkpoint.stored_config(workdir)
-    changed = checkpoint.differences(stored, config) if stored else []
-    if changed:
-        more = f' and {len(changed) - 1} more' if len(changed) > 1 else ''
-        raise InputError(
-            f'{workdir}: holds a checkpoint of another run: {changed[0]}{more}; '
-            'use another workdir, or init.all to start from it.'
-        )
 
 
 class _Run:
@@ -138,7 +117,7 @@ class _Run:
         self.data.examples_at([0])
         if self.leads:
             workdir.mkdir(parents=True, exist_ok=True)
-            _write_config(config, workdir)
+            run_checks.write_config(config, workdir)
         self.saver = Saver(workdir, config, self.data.contracts, say)
         self.writer = None
         if self.leads:
@@ -162,6 +141,7 @@ class _Run:
             functools.partial(eval_step, objective=self.objective, parts=config.accumulation),
             out_shardings=sharding.replicated(mesh),
         )
+        self.validate: Callable[..., Any] | None = None
 
     def starting_state(self) -> TrainState:
         """Resumed, or drawn and then overwritten by what `config.init` names."""
@@ -195,13 +175,15 @@ class _Run:
         pending: _Pending | None = None
         waited, clock = 0.0, time.perf_counter()
         batches = self.data.iterate(begin, self.steps)
-        agreement = Agreement(self.mesh)
+        agreement, take = Agreement(self.mesh), None
         with ProgressBar('train', self.steps, begin, shown=self.leads) as bar:
             for done in range(begin + 1, self.steps + 1):
                 before = time.perf_counter()
                 batch = next(batches)
                 waited += time.perf_counter() - before
-                state, metrics = self.step(state, sharding.put_batch(self.mesh, batch))
+                placed = sharding.put_batch(self.mesh, batch)
+                take = take or _compiled('step', self.step, state, placed)
+                state, metrics = take(state, placed)
                 if pending:
                     clock, waited = self._report(pending, bar, clock, waited)
                 pending = _Pending(done, metrics, batch)
@@ -261,7 +243,10 @@ class _Run:
         sums: dict[str, float] = {}
         # The first batches of the split, read anew: kept, they would hold gigabytes at full size.
         for i in range(count):
-            metrics = self.eval_step(state, sharding.put_batch(self.mesh, data.batch(i)))
+            placed = sharding.put_batch(self.mesh, data.batch(i))
+            if self.validate is None:
+                self.validate = _compiled('validation', self.eval_step, state, placed)
+            metrics = self.validate(state, placed)
             for name, value in jax.device_get(metrics).items():
                 sums[name] = sums.get(name, 0.0) + float(value)
         means = {f'val_{k}': v / count for k, v in sums.items()}
@@ -298,10 +283,11 @@ class _Pending(NamedTuple):
     batch: dict[str, np.ndarray]
 
 
-def _write_config(config: Config, workdir: pathlib.Path) -> None:
-    part = workdir / 'config.json.part'
-    part.write_text(json.dumps(checkpoint.to_json(config), indent=1), encoding='utf-8')
-    os.replace(part, workdir / 'config.json')
+def _compiled(name: str, jitted: Any, *given: Any) -> Callable[..., Any]:
+    """A program for these shapes alone, once all processes have it: no collective may wait long."""
+    program = jitted.lower(*given).compile()
+    processes.meet(f'the {name} is compiled')
+    return program
 
 
 def _nothing(text: str) -> None:

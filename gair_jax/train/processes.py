@@ -20,13 +20,17 @@ from gair_jax.config import InputError
 
 LOST = 76  # exit code: another process of the run is gone
 HEARTBEAT_SECONDS = 20  # without a sign of life a process counts as lost
+MEETING_SECONDS = 3600  # the longest that processes wait for each other's compilations
 VARIABLES = ('JAX_COORDINATOR_ADDRESS', 'JAX_NUM_PROCESSES', 'JAX_PROCESS_ID')
 # Variables that hold the number of processes where a scheduler starts them all.
 _COUNTS = ('SLURM_STEP_NUM_TASKS', 'OMPI_COMM_WORLD_SIZE')
 _HOSTS = 'TPU_WORKER_HOSTNAMES'  # of a TPU slice, joined by commas
 _CHILD = 'GAIR_CHILD'
 # What JAX and its transports say of a peer that has gone.
-_SIGNS = ('coordination', 'gloo', 'nccl', 'connection reset', 'socket closed', 'heartbeat')
+_SIGNS = (
+    'coordination', 'gloo', 'nccl', 'connection reset', 'socket closed', 'heartbeat',
+    'deadline_exceeded',
+)  # fmt: skip
 _TAIL = 16384  # bytes of what the child said that are kept
 _KILL_ON_PARENT_DEATH = 1  # PR_SET_PDEATHSIG of Linux's prctl
 
@@ -137,14 +141,13 @@ def joined(launch: Launch) -> Iterator[Outcome]:
     After success all leave together. Otherwise the process ends at once, as the others may be
     waiting in a collective for ever: it is for them to notice.
 
-    Raises:
-      InputError: the others could not be found.
+    The others may also fail to come in time, which is a loss like any other.
     """
     import jax
 
-    _join(launch)
     outcome = Outcome()
     try:
+        _join(launch)
         yield outcome
     except InputError as error:
         print(f'gair: {error}', file=sys.stderr)
@@ -182,10 +185,18 @@ def _join(launch: Launch) -> None:
         }
     try:
         jax.distributed.initialize(**where, heartbeat_timeout_seconds=HEARTBEAT_SECONDS)
-    except (ValueError, RuntimeError) as error:
-        raise InputError(
-            f'the processes of this run could not be joined: {_first_line(error)}'
-        ) from error
+    except ValueError as error:  # nothing tells JAX where the others are
+        raise InputError(f'--distributed: {_first_line(error)}') from error
+
+
+def meet(name: str) -> None:
+    """Waits until all processes are here.
+
+    A collective would do, but not every transport waits as long as a compilation may take.
+    """
+    from orbax.checkpoint import multihost
+
+    multihost.get_barrier_sync_fn()(key=name, timeout_ms=1000 * MEETING_SECONDS)
 
 
 def _first_line(error: BaseException) -> str:

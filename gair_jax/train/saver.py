@@ -10,10 +10,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from absl import logging
-from jax.experimental import multihost_utils
 from orbax.checkpoint import v1 as ocp
 
 from gair_jax.config import Config, InputError
+from gair_jax.train import processes
 from gair_jax.train.checkpoint import no_room, record, steps_in, stored_record
 from gair_jax.train.checkpoint_bytes import cause, require_readable
 from gair_jax.train.state import TrainState
@@ -39,8 +39,7 @@ class Saver:
         self.record = record(config, contracts)
         if jax.process_index() == 0:
             _put_damaged_aside(workdir, say)
-        if jax.process_count() > 1:
-            multihost_utils.sync_global_devices('damaged checkpoints are put aside')
+        processes.meet('damaged checkpoints are put aside')
         keep = [_policies.LatestN(config.checkpoint.keep)]
         if config.checkpoint.keep_every:
             keep.append(_policies.EveryNSteps(config.checkpoint.keep_every))

@@ -63,7 +63,7 @@ def run(arguments: argparse.Namespace, overrides: list[str]) -> int:
     if launch is None:
         return _train(config, arguments.workdir)
     if not processes.is_child():
-        return processes.watch([sys.executable, '-m', 'gair_jax.cli', *sys.argv[1:]])
+        return processes.watch([sys.executable, '-P', '-m', 'gair_jax.cli', *sys.argv[1:]])
     with processes.joined(launch) as outcome:
         outcome.code = _train(config, arguments.workdir)
     return outcome.code

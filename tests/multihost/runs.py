@@ -38,13 +38,7 @@ class Run:
         command = [sys.executable, '-m', 'gair_jax.cli', 'train', f'--config={config}']
         command += [f'--workdir={workdir}', *overrides]
         self.processes = [
-            subprocess.Popen(
-                command,
-                env=environment(devices, port, processes, i),
-                stderr=subprocess.STDOUT,
-                stdout=log.open('w'),
-                start_new_session=True,
-            )
+            started(command, environment(devices, port, processes, i), log)
             for i, log in enumerate(self.logs)
         ]
 
@@ -81,6 +75,13 @@ class Run:
 
     def said(self):
         return '\n'.join(log.read_text()[-3000:] for log in self.logs)
+
+
+def started(command, env, log):
+    with log.open('w') as file:
+        return subprocess.Popen(
+            command, env=env, stderr=subprocess.STDOUT, stdout=file, start_new_session=True
+        )
 
 
 def environment(devices, port, processes, index):
