@@ -2,8 +2,8 @@
 
 A variant of a data set is two TFDS configs in one folder, `<variant>_acquisitions` (one record a
 tile and date, in a fixed order) and `<variant>_photos` (which refer to the former by row). Each is
-written under TFDS's own temporary name and renamed when complete, the photos last: a data set whose
-photos are there is whole. Record rules: `gair_jax.input.records`.
+written under a temporary name and renamed when complete, the photos last: a data set whose photos
+are there is whole. Record rules: `gair_jax.input.records`.
 
 Two builds give the same records in the same order. Their files may still differ in the order of a
 record's fields, which protobuf chooses anew in every process.
@@ -12,11 +12,11 @@ record's fields, which protobuf chooses anew in every process.
 import collections
 import contextlib
 import io
+import itertools
 import json
 import pathlib
 import re
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -30,6 +30,8 @@ from gair_jax.input import records
 
 SPLITS = ('train', 'val', 'test')
 VERSION = '1.0.0'
+PER_SHARD = {'acquisitions': 1024, 'photos': 8192}  # records a file: some hundred MB
+_AT_ONCE = 64  # records between two writings of the metadata
 
 Labels = dict[str, tuple[tuple[int, ...], np.dtype | type]]
 
@@ -92,8 +94,7 @@ class PreparedBuilder(tfds.core.GeneratorBasedBuilder):
             if photos
             else records.acquisition_features(content.tile_labels),
             metadata=tfds.core.MetadataDict(content.metadata),
-            # Photos refer to acquisitions by row, so these keep the order they were staged in.
-            disable_shuffling=not photos,
+            disable_shuffling=True,
         )
 
     def _split_generators(self, manager: tfds.download.DownloadManager) -> dict[str, Any]:
@@ -103,6 +104,10 @@ class PreparedBuilder(tfds.core.GeneratorBasedBuilder):
         return {split: self._generate_examples(split) for split in self._index.splits}
 
     def _generate_examples(self, split: str) -> Iterator[tuple[Any, dict[str, Any]]]:
+        return self.examples(split)
+
+    def examples(self, split: str) -> Iterator[tuple[Any, dict[str, Any]]]:
+        """Key and features of each record of a split, in order."""
         return self._acquisitions() if split == 'tiles' else self._photos(split)
 
     def _acquisitions(self) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -151,12 +156,23 @@ def _quiet() -> Iterator[None]:
         logging.set_verbosity(level)
 
 
-def _write(builder: PreparedBuilder, expected: dict[str, int]) -> None:
-    final = pathlib.Path(builder.data_dir)
-    with tempfile.TemporaryDirectory() as downloads:  # none is made, but TFDS wants the folder
-        builder.download_and_prepare(download_dir=downloads)
+def _write(builder: PreparedBuilder, expected: dict[str, int], per_shard: int) -> None:
+    """Writes records in the order in which they are staged, a few in memory at a time.
+
+    TFDS's usual writer shuffles, and for more than 1 GB it needs TensorFlow to do so. Training
+    draws its own order, so nothing is lost.
+    """
+    folder = pathlib.Path(builder.data_dir)
+    folder.mkdir(parents=True)
+    writer = tfds.core.SequentialWriter(builder.info, per_shard, file_format='array_record')
+    writer.initialize_splits(list(expected))
+    for split in expected:
+        examples = (example for _, example in builder.examples(split))
+        while some := list(itertools.islice(examples, _AT_ONCE)):
+            writer.add_examples({split: some})
+    writer.close_all()
     written = {name: split.num_examples for name, split in builder.info.splits.items()}
-    assert written == expected, (final, written, expected)
+    assert written == expected, (folder, written, expected)
 
 
 def check_variant(variant: str) -> None:
@@ -199,18 +215,22 @@ def pack(
         del parts['acquisitions']
     for kind, expected in parts.items():
         target = config_dir(data_dir, builder.name, variant, kind)
+        part = target.parent.with_suffix('.part')  # TFDS wants folders of its own in there
         try:
-            shutil.rmtree(target.parent, ignore_errors=True)
+            for old in (part, target.parent):
+                shutil.rmtree(old, ignore_errors=True)
             with _quiet():
                 made = builder(
                     variant=variant,
                     kind=kind,
-                    data_dir=data_dir,
+                    data_dir=part,
                     folder=folder,
                     content=content,
                     index=index,
                 )
-                _write(made, expected)
+                _write(made, expected, PER_SHARD[kind])
+            pathlib.Path(made.data_dir).parent.rename(target.parent)
+            shutil.rmtree(part)
         except OSError as error:
             raise InputError(f'{target}: cannot be written: {error.strerror or error}') from error
         except RuntimeError as error:

@@ -185,7 +185,7 @@ KILLED = """
     if {when!r} == 'chunk':
         chunks.make = lambda job, index: kill() if index == 2 else make(job, index)
     if {when!r} == 'photos':
-        prepared._write = lambda made, n: kill() if 'tiles' not in n else write(made, n)
+        prepared._write = lambda made, n, m: kill() if 'tiles' not in n else write(made, n, m)
     photos.build({table!r}, {{}}, {root!r}, data_dir={data_dir!r})
 """
 

@@ -2,6 +2,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from tensorflow_datasets.core import shuffle
 
 from gair_jax.builders import build_report, photos, prepared, staging
 from gair_jax.config import DataConfig, InputError
@@ -67,6 +68,22 @@ def test_every_photo_finds_its_tile_by_date(tmp_path):
     assert tiles == {0, 1, 2}
 
 
+def test_records_of_many_files_keep_the_order_of_the_input(tmp_path, monkeypatch):
+    """No record passes through TFDS's shuffling, which needs TensorFlow for more than 1 GB."""
+    monkeypatch.setattr(prepared, 'PER_SHARD', {'acquisitions': 4, 'photos': 5})
+    monkeypatch.setattr(prepared, '_AT_ONCE', 2)
+    monkeypatch.setattr(shuffle, 'Shuffler', None)
+    prepare(tmp_path)
+    for kind, files in (('acquisitions', 2), ('photos', 4)):
+        where = prepared.config_dir(tmp_path, 'photos', 'tiny', kind)
+        assert len(list(where.glob('*array_record*'))) == files
+    source = store.Store(DataConfig(dir=str(tmp_path), name='photos', variant='tiny'))
+    ids = [photo.id for photo in source.photos('train')]
+    assert ids == sorted(ids) and len(ids) == 12
+    dates = [tile.id for tile in source.tiles]
+    assert dates == [f'a{i}_{d}' for i in range(3) for d in ('2024-03-01', '2024-01-01')]
+
+
 def test_metadata_of_builder_and_build_travel_with_the_set(tmp_path):
     metadata = prepare(tmp_path, accept=lambda folder: {'failed': 7})
     assert metadata['failed'] == 7 and metadata['build'] == {'seed': 1}
@@ -105,7 +122,7 @@ def test_an_unwritable_folder_is_one_sentence(tmp_path):
 
 
 def test_other_errors_of_a_builder_are_not_taken_for_a_full_disk(tmp_path, monkeypatch):
-    def fail(made, expected):
+    def fail(made, expected, per_shard):
         raise RuntimeError('something else')
 
     monkeypatch.setattr(prepared, '_write', fail)
