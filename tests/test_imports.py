@@ -30,7 +30,8 @@ MAY_IMPORT = {
     'serve': LOWER | {'config_files', 'train', 'convert', 'scores'},
     'bench': LOWER | {'config_files', 'train', 'convert', 'serve'},
     'report': LOWER | {'train', 'convert', 'scores', 'transfer', 'serve'},
-    'configs': {'config'},
+    'sweep': LOWER | {'config_files', 'train', 'report'},
+    'configs': {'config', 'sweep'},
 }
 # The command line may import anything, and does so inside its verbs.
 TOP = {'', 'cli', 'verbs'}

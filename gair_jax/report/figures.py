@@ -77,7 +77,7 @@ def stretch(rgb: np.ndarray) -> np.ndarray:
 def loss_curve(records: Sequence[Mapping[str, float]], path: pathlib.Path, title: str) -> None:
     """Losses over steps: of training as lines, of validation as dots (`tables.with_candidates`)."""
     records = with_candidates(records)
-    figure = _figure(7, 4)
+    figure = new_figure(7, 4)
     axes = figure.subplots()
     for name, colour in (('loss', 'black'), ('incl', 'tab:blue'), ('secl', 'tab:orange')):
         label = {'loss': 'total'}.get(name, name.upper())
@@ -93,12 +93,12 @@ def loss_curve(records: Sequence[Mapping[str, float]], path: pathlib.Path, title
     axes.grid(alpha=0.3)
     if axes.lines:
         axes.legend(frameon=False, ncols=2)
-    _save(figure, path)
+    save(figure, path)
 
 
 def heat_maps(cases: Sequence[Case], path: pathlib.Path, title: str) -> None:
     """A row a photo: the photo, its window with the true place, the similarity over the window."""
-    figure = _figure(7.2, 2.4 * len(cases) + 0.9)
+    figure = new_figure(7.2, 2.4 * len(cases) + 0.9)
     rows = figure.subplots(len(cases), 3, squeeze=False)
     for axes, case in zip(rows, cases, strict=True):
         _image(axes[0], case.photo)
@@ -114,7 +114,7 @@ def heat_maps(cases: Sequence[Case], path: pathlib.Path, title: str) -> None:
         axes.set_title(text, fontsize=10)
     caption = 'White: where the photo was taken. Red: the most similar point. Yellow is similar.'
     _titled(figure, title, caption)
-    _save(figure, path)
+    save(figure, path)
 
 
 def retrieval_panel(
@@ -122,7 +122,7 @@ def retrieval_panel(
 ) -> None:
     """A row a photo: the photo and the windows whose points are most similar, its own framed."""
     count = len(answers[0].windows)
-    figure = _figure(1.6 * (count + 1), 1.75 * len(answers) + 0.9)
+    figure = new_figure(1.6 * (count + 1), 1.75 * len(answers) + 0.9)
     rows = figure.subplots(len(answers), count + 1, squeeze=False)
     for axes, answer in zip(rows, answers, strict=True):
         _image(axes[0], answer.photo)
@@ -141,7 +141,7 @@ def retrieval_panel(
         "Red frame: the photo's own."
     )
     _titled(figure, title, caption)
-    _save(figure, path)
+    save(figure, path)
 
 
 def sightings(
@@ -156,7 +156,7 @@ def sightings(
       path: of the PNG.
       title: above.
     """
-    figure = _figure(9.6, 3.1 * len(rows) + 0.8)
+    figure = new_figure(9.6, 3.1 * len(rows) + 0.8)
     grid = figure.subplots(len(rows), 3, squeeze=False)
     for axes, row in zip(grid, rows, strict=True):
         _photo(axes[0], row.photo, row.name)
@@ -174,7 +174,7 @@ def sightings(
     for axes, text in zip(grid[0], ('', 'tile, north up', 'cosine with the photo'), strict=True):
         axes.set_title(text, fontsize=10)
     _titled(figure, title, 'Red: the most similar point. A cross: where it is known to be taken.')
-    _save(figure, path)
+    save(figure, path)
 
 
 def photo_panel(
@@ -186,7 +186,7 @@ def photo_panel(
 ) -> None:
     """Photos (uint8, no pixels for none) with a caption each, row by row."""
     rows = max(1, -(-len(photos) // columns))
-    figure = _figure(2.1 * columns, 2.1 * rows + 0.7)
+    figure = new_figure(2.1 * columns, 2.1 * rows + 0.7)
     panels = figure.subplots(rows, columns, squeeze=False).flat
     for axes in panels:
         axes.axis('off')
@@ -194,10 +194,10 @@ def photo_panel(
         axes.axis('on')
         _photo(axes, photo, caption)
     _titled(figure, title, '')
-    _save(figure, path)
+    save(figure, path)
 
 
-def _figure(width: float, height: float) -> Figure:
+def new_figure(width: float, height: float) -> Figure:
     """A figure in inches; not pyplot's, so no global state and no display."""
     figure = Figure(figsize=(width, height), dpi=110, layout='constrained')
     FigureCanvasAgg(figure)
@@ -243,7 +243,8 @@ def _frame(axes: Axes) -> None:
         spine.set(color=FOUND, linewidth=3)
 
 
-def _save(figure: Figure, path: pathlib.Path) -> None:
+def save(figure: Figure, path: pathlib.Path) -> None:
+    """Writes a PNG, which appears whole or not at all."""
     part = path.with_suffix('.part')
     figure.savefig(part, format='png')
     os.replace(part, path)

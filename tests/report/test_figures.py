@@ -57,7 +57,7 @@ def test_stretch_fills_the_range(rng):
 
 def test_image_rows_point_south_like_y():
     """A mark at xy (-0.5, 0.5) falls on the lower left quarter of the pixels."""
-    axes = figures._figure(2, 2).subplots()
+    axes = figures.new_figure(2, 2).subplots()
     figures._image(axes, np.zeros((2, 2, 3)))
     figures._mark(axes, np.array([-0.5, 0.5]), figures.FOUND)
     x, y = axes.transAxes.inverted().transform(axes.transData.transform((-0.5, 0.5)))

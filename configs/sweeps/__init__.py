@@ -1,0 +1,1 @@
+"""Sweeps: one file each, whose `get_sweep` says which runs there are."""
