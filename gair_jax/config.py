@@ -183,6 +183,7 @@ class ModelConfig:
     dtype: str = setting('float32', 'model', 'of the transformers: float32 or bfloat16')
     remat: str = setting('none', 'speed', 'recompute in the backward pass: none, dots or full')
     rolled: bool = setting(False, 'speed', 'layers as one rolled loop: compiles fast, runs slower')
+    attention: str = setting('auto', 'speed', 'auto, plain or cudnn (NVIDIA GPUs, bfloat16 alone)')
 
 
 @dataclasses.dataclass(kw_only=True)

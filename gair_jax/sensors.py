@@ -79,26 +79,45 @@ class SensorContract:
                 f'sensor contract {self.name}: expected {len(self.bands)} bands, found '
                 f'{values.shape[-1]}.'
             )
-        v = values.astype(np.float32) - np.float32(self.offset)
         if self.of_image and values.ndim < 3:
             raise InputError(
                 f'sensor contract {self.name}: expected a whole image (rows, columns, bands), '
                 f'found shape {values.shape}.'
             )
+        v = values.astype(np.float32)
+        v -= np.float32(self.offset)
         if self.of_image:
-            mean, std = self._image_statistics(values, v)
-        else:
-            mean, std = np.array(self.mean, np.float32), np.array(self.std, np.float32)
-        if self.scaling == 'z_score':
-            return np.nan_to_num((v - mean) / std, nan=0.0)
-        with np.errstate(divide='ignore', invalid='ignore'):  # a band of one value has no spread
-            level = np.clip((v - (mean - 2 * std)) / (4 * std) * 255, 0, 255)
-        return np.nan_to_num(np.trunc(level) / np.float32(255), nan=0.0)
+            return self._scaled(v, *self._image_statistics(values, v))
+        # Whole rows of pixels: NumPy is many times slower on as few numbers as there are bands.
+        pixels = v.shape[-2] if v.ndim > 1 else 1
+        mean, std = (np.tile(np.array(x, np.float32), pixels) for x in (self.mean, self.std))
+        rows = v.reshape(*v.shape[:-2], len(mean))
+        return self._scaled(rows, mean, std).reshape(v.shape)
+
+    def _scaled(
+        self, v: Float[np.ndarray, '...'], mean: np.ndarray, std: np.ndarray
+    ) -> Float[np.ndarray, '...']:
+        """`normalize` of values without offset, in place, statistics being of their shape."""
+        with np.errstate(divide='ignore', invalid='ignore', over='ignore'):  # std may be 0
+            v -= mean if self.scaling == 'z_score' else mean - 2 * std
+            v /= std if self.scaling == 'z_score' else 4 * std
+            if self.scaling != 'z_score':
+                v *= 255
+                np.trunc(np.clip(v, 0, 255, out=v), out=v)
+                v /= np.float32(255)
+            finite = np.isfinite(v.sum())
+        return v if finite else np.nan_to_num(v, copy=False, nan=0.0)
 
     def missing(self, values: Shaped[np.ndarray, '*batch c']) -> Bool[np.ndarray, '*batch']:
         """Pixels without data: nodata in every band (a zero in one band is data), or nan in any."""
-        nothing = (values == self.nodata).all(axis=-1)
-        return nothing | np.isnan(values).any(axis=-1)
+        whole = not np.issubdtype(values.dtype, np.floating)
+        if whole and (np.isnan(self.nodata) or self.nodata % 1):
+            return np.zeros(values.shape[:-1], bool)
+        # Of the same type: comparing whole numbers with a float would turn them all to floats.
+        nothing = values[..., 0] == (int(self.nodata) if whole else self.nodata)
+        if nothing.any():
+            nothing = (values == (int(self.nodata) if whole else self.nodata)).all(axis=-1)
+        return nothing if whole else nothing | np.isnan(values).any(axis=-1)
 
     def _image_statistics(
         self, values: Shaped[np.ndarray, '*batch y x c'], v: Float[np.ndarray, '*batch y x c']

@@ -41,28 +41,31 @@ class PackedArray:
         return self.window(0, 0, *self.shape[:2])
 
     def window(self, row: int, col: int, h: int, w: int) -> Shaped[np.ndarray, 'h w *rest']:
-        """The part [row:row+h, col:col+w]; only its rows are undone, up to its right edge.
+        """The part [row:row+h, col:col+w]; no row below it is read, and nothing right of it undone.
 
         Raises:
           CorruptError: the bytes do not decode, or are not as many as shape and type say.
         """
-        rows = self._unpacked()[row : row + h, : col + w]
+        rows = self._unpacked(row + h)[row:, : col + w]
         if self.codec == 'raw':
             return rows[:, col:]
-        return np.add.accumulate(rows, axis=1, dtype=rows.dtype)[:, col:].view(self.dtype)
+        undone = rows[:, col:].copy()
+        if col:
+            undone[:, 0] += np.add.reduce(rows[:, :col], axis=1, dtype=rows.dtype)
+        return np.add.accumulate(undone, axis=1, dtype=rows.dtype, out=undone).view(self.dtype)
 
-    def _unpacked(self) -> Shaped[np.ndarray, 'h w *rest']:
-        """All of it, still as differences where the codec has them."""
+    def _unpacked(self, rows: int) -> Shaped[np.ndarray, 'rows w *rest']:
+        """The first rows, still as differences where the codec has them."""
         dtype = np.dtype(self.dtype).newbyteorder('<')
         size = math.prod(self.shape) * dtype.itemsize
-        data = self.data if self.codec == 'raw' else _decompress(self.data, size)
-        if len(data) != size:
-            raise CorruptError(
-                f'expected {size} bytes of {self.dtype} {self.shape}, found {len(data)}'
-            )
+        wanted = rows * math.prod(self.shape[1:]) * dtype.itemsize
+        data, found = self.data, len(self.data)
         if self.codec != 'raw':
+            data, found = _decompress(self.data, wanted)
             dtype = _unsigned(dtype)
-        return np.frombuffer(data, dtype).reshape(self.shape)
+        if found != size:
+            raise CorruptError(f'expected {size} bytes of {self.dtype} {self.shape}, found {found}')
+        return np.frombuffer(data[:wanted], dtype).reshape(rows, *self.shape[1:])
 
 
 def pack(array: Shaped[np.ndarray, 'h w *rest'], codec: str) -> PackedArray:
@@ -84,9 +87,15 @@ def _unsigned(dtype: np.dtype) -> np.dtype:
     return np.dtype(f'<u{dtype.itemsize}')
 
 
-def _decompress(data: bytes, size: int) -> bytes:
+def _decompress(data: bytes, wanted: int) -> tuple[bytes, int]:
+    """The first `wanted` bytes, and how many there are."""
     try:
         # A decompressor must not be shared by threads; a new one costs a few microseconds.
-        return zstandard.ZstdDecompressor().decompress(data, max_output_size=size)
+        with zstandard.ZstdDecompressor().stream_reader(data, read_size=len(data)) as reader:
+            found = reader.read(wanted)
+        size = zstandard.frame_content_size(data)
     except zstandard.ZstdError as error:
         raise CorruptError(f'its pixels do not decompress ({error})') from error
+    if len(found) < min(wanted, size):
+        raise CorruptError(f'its pixels do not decompress ({len(data)} bytes are too few)')
+    return found, size

@@ -8,8 +8,10 @@ reads the p-th contiguous part of the rows.
 
 import math
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import grain
+import ml_dtypes
 import numpy as np
 
 from gair_jax.config import Config, InputError
@@ -42,7 +44,8 @@ class Pipeline:
       tile     i32 [b], id of the tile, -1 for none
       index    i32 [b], row of the record in the split
       valid    bool [b], false in rows that only fill up the last batch; if `train` is off
-    Without `model.rs.enabled` (or sv) there is no rs (sv), and nothing of it is read.
+    Without `model.rs.enabled` (or sv) there is no rs (sv), and nothing of it is read. Pixels are
+    bfloat16 where the encoders would round them to that first: half the bytes to the device.
     """
 
     def __init__(
@@ -80,6 +83,8 @@ class Pipeline:
         self._seed, self._threads, self._batch = config.seed, config.data.threads, config.batch
         self._train, self._process = train, process_index
         self._rows = config.batch // process_count
+        rounded = config.model.dtype == 'bfloat16' and config.loss.objective == 'gair'
+        self._pixels: Any = ml_dtypes.bfloat16 if rounded else np.float32
         self._groups: Sequence[np.ndarray] = ()
         if train and config.data.balance == 'group':
             self._groups = list(self._examples.photos.members().values())
@@ -97,7 +102,7 @@ class Pipeline:
 
     def batch(self, step: int) -> Batch:
         """This process's part of the batch of a step, read by the calling thread."""
-        return _stack([self._row(step, row) for row in range(self._rows)])
+        return stack_rows([self._row(step, row) for row in range(self._rows)], self._pixels)
 
     def iterate(self, start: int, stop: int) -> Iterator[Batch]:
         """`batch(start)` .. `batch(stop - 1)`, read ahead by `data.threads` threads."""
@@ -106,7 +111,8 @@ class Pipeline:
 
         def make(chunk: int) -> Batch:
             step, part = divmod(chunk, chunks)
-            return _stack([self._row(step, part * rows + row) for row in range(rows)])
+            made = [self._row(step, part * rows + row) for row in range(rows)]
+            return stack_rows(made, self._pixels)
 
         options = grain.ReadOptions(
             num_threads=self._threads, prefetch_buffer_size=max(self._threads, 2 * chunks)
@@ -117,7 +123,7 @@ class Pipeline:
 
     def examples_at(self, indices: Sequence[int]) -> Batch:
         """A batch of these records as evaluation sees them, whatever `train` says."""
-        return _stack([self._examples.fixed(int(index)) for index in indices])
+        return stack_rows([self._examples.fixed(int(index)) for index in indices], np.float32)
 
     def window_info(self, index: int) -> WindowInfo:
         """The window that `examples_at` shows of this record; InputError if it has no tile."""
@@ -139,8 +145,13 @@ class Pipeline:
         return self._examples.training(index, position)
 
 
-def _stack(rows: Sequence[Arrays]) -> Batch:
-    return {name: np.stack([row[name] for row in rows]) for name in rows[0]}
+def stack_rows(rows: Sequence[Arrays], pixels: Any) -> Batch:
+    """Rows as one array a name, `rs` and `sv` of the type `pixels`."""
+    types = {'rs': pixels, 'sv': pixels}
+    return {
+        name: np.stack([row[name] for row in rows], dtype=types.get(name), casting='same_kind')
+        for name in rows[0]
+    }
 
 
 def _join(parts: Sequence[Batch]) -> Batch:

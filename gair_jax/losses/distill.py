@@ -4,7 +4,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from gair_jax.losses.info_nce import masked_mean, normalize
+from gair_jax.losses.info_nce import masked_mean
+from gair_jax.losses.pairs import normalize
 
 
 def distillation(

@@ -10,32 +10,20 @@ For anchors q_i with their positives k_i, and D the cosine,
 Rows without data are no anchors and no negatives; a mean over no rows is 0, as are its gradients.
 """
 
-import functools
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from gair_jax.config import InputError
 from gair_jax.losses.log_sum_exp import Form, log_sum_exp
 from gair_jax.losses.negatives import Rows, Rule, batch_rows, past_rows
+from gair_jax.losses.pairs import Candidates, Term
 
 Temperature = float | Float[Array, '']
 
 DENOMINATORS = ('positive_and_bank', 'batch_and_bank', 'batch_only')
-
-
-class Candidates(NamedTuple):
-    """Embeddings [M, D] among which an anchor looks for its positive, and what they are rows of.
-
-    `apart`: none on another device counts for an anchor.
-    """
-
-    embeddings: Float[Array, 'm d']
-    rows: Rows
-    apart: bool = False
 
 
 class Settings(NamedTuple):
@@ -54,61 +42,34 @@ class Settings(NamedTuple):
     apart: bool = False
 
 
-def normalize(x: Float[Array, '*batch d']) -> Float[Array, '*batch d']:
-    """Unit rows, x / max(|x|, 1e-12), in float32 or better; the gradient at zero is finite."""
-    x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
-    square = jnp.sum(x * x, axis=-1, keepdims=True)
-    return x * jax.lax.rsqrt(jnp.maximum(square, 1e-24))
-
-
 def masked_mean(x: Float[Array, '*shape'], valid: Bool[Array, '*shape']) -> Float[Array, '']:
     """The mean over valid entries; 0 where there are none."""
     return jnp.sum(jnp.where(valid, x, 0)) / jnp.maximum(jnp.sum(valid), 1)
 
 
 def info_nce(
-    query: Float[Array, 'b d'],
-    key: Float[Array, 'b d'],
-    settings: Settings,
-    *,
-    anchors: Rows,
-    candidates: Sequence[Candidates],
-) -> tuple[Float[Array, ''], Float[Array, '']]:
-    """InfoNCE of each query against its own key, averaged over valid rows.
+    sets: Sequence[Candidates], terms: Sequence[Term], settings: Settings
+) -> list[tuple[Float[Array, ''], Float[Array, '']]]:
+    """InfoNCE of each term: of every anchor against its own positive, averaged over valid rows.
 
     Args:
-      query: anchors; no embedding need be normalised.
-      key: row i is the positive of query i.
+      sets: what is compared; no embedding need be normalised.
+      terms: which sets.
       settings: temperature, rule and form.
-      anchors: what the queries are rows of; the valid ones are averaged.
-      candidates: where negatives come from, as `settings.rule` allows.
 
     Returns:
-      The loss, and the share of valid queries that are nearer to their own key than to every
-      negative. The gradient flows into all embeddings; stop that of a bank outside.
+      For each term the loss, and the share of valid anchors that are nearer to their positive than
+      to every negative. The gradient flows into all embeddings; stop that of a bank outside.
     """
     temperature = jnp.asarray(settings.temperature, jnp.float32)
-    query = normalize(query)
-    positive = jnp.sum(query * normalize(key), axis=-1) / temperature
-    sums = [
-        log_sum_exp(
-            query,
-            normalize(given.embeddings),
-            temperature,
-            anchors,
-            given.rows,
-            rule=settings.rule,
-            form=settings.form,
-            apart=given.apart,
-        )
-        for given in candidates
-    ]
-    total = functools.reduce(jnp.logaddexp, (s.total for s in sums), positive)
-    found = functools.reduce(jnp.logical_and, (positive > s.top for s in sums), anchors.valid)
-    return (
-        masked_mean(total - positive, anchors.valid),
-        masked_mean(found.astype(jnp.float32), anchors.valid),
-    )
+    found = []
+    sums = log_sum_exp(sets, terms, temperature, rule=settings.rule, form=settings.form)
+    for term, each in zip(terms, sums, strict=True):
+        valid = sets[term.anchors].rows.valid
+        loss = jnp.logaddexp(each.positive, each.total) - each.positive
+        nearest = (each.positive > each.top).astype(jnp.float32)
+        found.append((masked_mean(loss, valid), masked_mean(nearest, valid)))
+    return found
 
 
 def incl(
@@ -130,12 +91,8 @@ def incl(
     """
     rows = batch_rows(len(sv)) if rows is None else rows
 
-    def one_way(query: Array, key: Array) -> tuple[Array, Array]:
-        candidates = [Candidates(key, rows, settings.apart)]
-        return info_nce(query, key, settings, anchors=rows, candidates=candidates)
-
-    there, _ = one_way(localized, sv)
-    back, found = one_way(sv, localized)
+    sets = [Candidates(side, rows, settings.apart) for side in (localized, sv)]
+    (there, _), (back, found) = info_nce(sets, [Term(0, 1, (1,)), Term(1, 0, (0,))], settings)
     return (there + back) / 2, found
 
 
@@ -173,21 +130,19 @@ def secl(
     rows = batch_rows(len(location)) if rows is None else rows
     has_rs = rows.valid if has_rs is None else has_rs
     has_sv = rows.valid if has_sv is None else has_sv
-    candidates = []
+    present = rows._replace(valid=has_rs | has_sv)
+    sets, negatives = [Candidates(location, present, settings.apart)], []
     if use_batch:
-        present = rows._replace(valid=has_rs | has_sv)
-        candidates.append(Candidates(location, present, settings.apart))
+        negatives.append(0)
     if use_bank and bank is not None:
-        candidates.append(bank)
-    total = jnp.zeros((), jnp.float32)
+        negatives.append(1)
+        sets.append(bank)
+    terms = []
     for anchor, has in ((sv, has_sv), (localized, has_rs)):
         if anchor is not None:
-            anchors = rows._replace(valid=has)
-            total += (
-                0.5
-                * info_nce(anchor, location, settings, anchors=anchors, candidates=candidates)[0]
-            )
-    return total
+            terms.append(Term(len(sets), 0, tuple(negatives)))
+            sets.append(Candidates(anchor, rows._replace(valid=has)))
+    return 0.5 * sum((loss for loss, _ in info_nce(sets, terms, settings)), jnp.zeros(()))
 
 
 def bank_of(embeddings: Float[Array, 'k d']) -> Candidates:

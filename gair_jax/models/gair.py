@@ -261,6 +261,7 @@ def _nili(model: ModelConfig, rs: Vit) -> Nili | AttentionQuery | None:
         dtype=model.dtype,
         remat=model.remat,
         rolled=model.rolled,
+        attention=model.attention,
     )
     layers.check('model.nili.')
     return AttentionQuery(layers)

@@ -73,7 +73,7 @@ class FirstLayer(nn.Module):
         row = cell[..., 1, None, None] + near[..., :, None]
         column = cell[..., 0, None, None] + near[..., None, :]
         around = padded[jnp.arange(len(grid))[:, None, None, None], row, column]
-        return jnp.einsum('bqijd,ijdk->bqk', around, self.kernel)
+        return around.reshape(*cell.shape[:2], -1) @ self.kernel.reshape(-1, self.width)
 
     def convolve(self, grid: Float[Array, 'b h w d']) -> Float[Array, 'b h w k']:
         """The product at every cell: many queries."""

@@ -17,6 +17,7 @@ from flax import linen as nn
 from jaxtyping import Array, Float
 
 from gair_jax.config import InputError
+from gair_jax.models import attention
 
 REMAT = {
     'none': None,
@@ -40,6 +41,7 @@ class TransformerSpec:
       dtype: compute type; parameters, norms and the softmax are float32 throughout.
       remat: key of `REMAT`, what the backward pass recomputes.
       rolled: one rolled loop instead of unrolled layers.
+      attention: one of `attention.ATTENTIONS`, the form that computes it.
     """
 
     dim: int
@@ -53,6 +55,7 @@ class TransformerSpec:
     dtype: str = 'float32'
     remat: str = 'none'
     rolled: bool = False
+    attention: str = 'auto'
 
     def check(self, where: str) -> None:
         """InputError for sizes that cannot be built; `where` is put before the field's name."""
@@ -66,6 +69,10 @@ class TransformerSpec:
         for field in ('attention_dropout', 'hidden_dropout'):
             if not 0 <= (found := getattr(self, field)) < 1:
                 raise InputError(f'{where}{field}: expected 0 <= rate < 1, found {found}.')
+        dropped = self.attention_dropout > 0
+        reason = attention.obstacle(self.dtype, self.dim // self.heads, dropped)
+        if self.attention == 'cudnn' and reason:
+            raise InputError(f'model.attention: cudnn {reason} ({where.rstrip(".")}).')
         if self.norm_eps <= 0:
             raise InputError(f'{where}norm_eps: expected more than 0, found {self.norm_eps}.')
 
@@ -129,23 +136,24 @@ def _gelu_backward(x: Array, cotangent: Array) -> tuple[Array]:
 gelu.defvjp(_gelu_forward, _gelu_backward)
 
 
-def attend(
-    query: Float[Array, 'b n h d'],
-    key: Float[Array, 'b m h d'],
-    value: Float[Array, 'b m h d'],
-    bias: Float[Array, '#b #h #n #m'] | None,
-    dropout: nn.Dropout,
-    deterministic: bool,
-) -> Float[Array, 'b n h d']:
-    """Softmax attention in its plain form; the softmax is float32, the products keep their type."""
-    logits = jnp.einsum('bnhd,bmhd->bhnm', query, key).astype(jnp.float32)
-    logits = logits * query.shape[-1] ** -0.5
-    if bias is not None:
-        logits = logits + bias
-    weights = jax.nn.softmax(logits, axis=-1).astype(value.dtype)
-    weights = dropout(weights, deterministic=deterministic)
-    # Asked for 'bnhd', einsum would swap the operands, which takes a CPU three times as long.
-    return jnp.einsum('bhnm,bmhd->bhnd', weights, value).transpose(0, 2, 1, 3)
+class Keys(nn.Module):
+    """The linear layer that makes keys, without its bias, which is kept with the weights alone.
+
+    A bias on keys adds the same to all logits of a query, which the softmax does not see. Its
+    gradient is zero, and what rounding makes of that would be turned into full steps by Adam.
+    """
+
+    features: int
+    dtype: Any
+    bias: bool
+
+    @nn.compact
+    def __call__(self, x: Float[Array, 'n d']) -> Float[Array, 'n k']:
+        """The product with the kernel."""
+        kernel = self.param('kernel', WEIGHTS, (x.shape[-1], self.features))
+        if self.bias:
+            self.param('bias', nn.initializers.zeros, (self.features,))
+        return x.astype(self.dtype) @ kernel.astype(self.dtype)
 
 
 class Layer(nn.Module):
@@ -184,12 +192,13 @@ class Layer(nn.Module):
         spec, dtype = self.spec, DTYPES[self.spec.dtype]
         heads = (-1, self.length, spec.heads, spec.dim // spec.heads)
         # Three products: one fused product would be sliced into three copies (and joined backward).
-        query, key, value = (
+        query, value = (
             dense(spec.dim, dtype, spec.qkv_bias, name)(y).reshape(heads)
-            for name in ('query', 'key', 'value')
+            for name in ('query', 'value')
         )
+        key = Keys(spec.dim, dtype, spec.qkv_bias, name='key')(y).reshape(heads)
         drop = nn.Dropout(spec.attention_dropout)
-        out = attend(query, key, value, bias, drop, self.deterministic)
+        out = attention.attend(query, key, value, bias, drop, self.deterministic, spec.attention)
         out = out.reshape(-1, self.length, spec.dim)
         if position is not None:
             out = out + position.astype(out.dtype)

@@ -9,6 +9,7 @@ from jaxtyping import Array, Float, Int
 
 from gair_jax.config import EncoderConfig, InputError, ModelConfig
 from gair_jax.models import positions
+from gair_jax.models.attention import ATTENTIONS, Case, Choice, choose
 from gair_jax.models.transformer import DTYPES, REMAT, WEIGHTS, Transformer, TransformerSpec, dense
 
 # dim, depth, heads, feed-forward width: B and L of Dosovitskiy et al. 2021, table 1; Ti and S of
@@ -54,6 +55,19 @@ class VitSpec:
         """Patches of an image of the given size."""
         return (self.image[0] // self.patch) * (self.image[1] // self.patch)
 
+    @property
+    def attention(self) -> Choice:
+        """How attention is computed in training, by a step that is traced now."""
+        layers = self.layers
+        case = Case(
+            dtype=layers.dtype,
+            head=layers.dim // layers.heads,
+            tokens=self.patches + int(self.class_token),
+            biased=self.position == 'alibi',
+            dropped=layers.attention_dropout > 0,
+        )
+        return choose(layers.attention, case)
+
     def check(self, where: str) -> None:
         """InputError, naming the field under `where`, for settings that cannot be built."""
         self.layers.check(f'{where}.')
@@ -95,6 +109,7 @@ def spec(
     expect(f'{where}.size', encoder.size, tuple(SIZES))
     expect('model.dtype', model.dtype, tuple(DTYPES))
     expect('model.remat', model.remat, tuple(REMAT))
+    expect('model.attention', model.attention, ATTENTIONS)
     dim, depth, heads, mlp_dim = SIZES[encoder.size]
     layers = TransformerSpec(
         dim=encoder.dim or dim,
@@ -108,6 +123,7 @@ def spec(
         dtype=model.dtype,
         remat=model.remat,
         rolled=model.rolled,
+        attention=model.attention,
     )
     vit = VitSpec(
         layers=layers,
@@ -128,6 +144,14 @@ def patchify(images: Float[Array, 'b y x c'], patch: int) -> Float[Array, 'b n p
     b, y, x, c = images.shape
     cut = images.reshape(b, y // patch, patch, x // patch, patch, c)
     return cut.transpose(0, 1, 3, 5, 2, 4).reshape(b, -1, c * patch * patch)
+
+
+class FlatNorm(nn.LayerNorm):
+    """Layer norm of the flat stream [B N, D]; of [B, N, D] XLA would make a transposed copy."""
+
+    def __call__(self, x: Float[Array, '*shape d']) -> Float[Array, '*shape d']:
+        """Each token with mean 0 and variance 1, then scaled and shifted."""
+        return super().__call__(x.reshape(-1, x.shape[-1])).reshape(x.shape)
 
 
 class Vit(nn.Module):
@@ -176,7 +200,7 @@ class Vit(nn.Module):
         x = nn.Dropout(spec.layers.hidden_dropout, deterministic=deterministic)(x)
         transformer = Transformer(spec.layers, name='transformer')
         x, each = transformer.levels(x, bias, None, deterministic, levels)
-        norm = nn.LayerNorm(spec.layers.norm_eps, name='norm') if spec.final_norm else _unchanged
+        norm = FlatNorm(spec.layers.norm_eps, name='norm') if spec.final_norm else _unchanged
         out = self._split(x.astype(jnp.float32), norm)
         if each is None:
             return out

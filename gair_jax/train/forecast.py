@@ -130,7 +130,7 @@ def _row_input(config: Config) -> int:
     rs, sv = config.input.rs, config.input.sv
     bands = len(gair.contract(rs.sensor).bands) if config.model.rs.enabled else 0
     photo = 3 * sv.size**2 if config.model.sv.enabled else 0
-    return 4 * (bands * rs.size**2 + photo)
+    return _width(config) * (bands * rs.size**2 + photo)
 
 
 def _width(config: Config) -> int:

@@ -26,7 +26,7 @@ def held(config: Config, devices: int, form: str) -> LossBytes:
     rows = -(-config.batch // devices)
     if form == 'plain':
         return LossBytes(4 * HELD * rows * columns, gathered)
-    side = block_side(devices)
+    side = block_side(rows)
     block = 4 * HELD * min(rows, side) * min(columns, side)
     return LossBytes(block, gathered if form == 'chunked' else 3 * gathered // devices)
 

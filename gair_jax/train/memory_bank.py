@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from gair_jax.config import BankConfig, InputError
-from gair_jax.losses.log_sum_exp import normalize
+from gair_jax.losses.pairs import normalize
 
 CONTENTS = ('positions', 'embeddings')
 STARTS = ('empty', 'null_island')

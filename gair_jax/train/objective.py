@@ -92,9 +92,10 @@ def _gair(config: Config) -> Objective:
         temperature = jnp.float32(loss.temperature)
         if loss.learn_temperature:
             temperature = jnp.exp(params['log_temperature'])
+        outputs, past = _places(config, model, params, outputs, batch['lonlat'], bank)
         total, metrics = losses.gair_loss(
             outputs,
-            _past(config, model, params, bank),
+            past,
             loss=loss,
             settings=_settings(config, temperature),
             rows=losses.batch_rows(
@@ -130,18 +131,31 @@ def _settings(config: Config, temperature: Array) -> losses.Settings:
     )
 
 
-def _past(
-    config: Config, model: gair.Model, params: Params, bank: MemoryBank
-) -> losses.Candidates | None:
-    """The bank as candidates, each device encoding its part of the positions."""
+def _places(
+    config: Config, model: gair.Model, params: Params, outputs: Outputs, lonlat: Array,
+    bank: MemoryBank,
+) -> tuple[Outputs, losses.Candidates | None]:  # fmt: skip
+    """The outputs, and the bank as candidates, each device encoding its part of the positions.
+
+    On one device the batch's own places are encoded with those of the bank, in one call: apart, XLA
+    would join the products and cut them again. Those of the outputs are then not computed.
+    """
     if not config.bank.size or not config.model.location.enabled:
-        return None
+        return outputs, None
     rows = losses.past_rows(bank.lonlat, bank.valid)
     rows, embeddings = sharding.split_rows((rows, bank.embeddings))
     if config.bank.content == 'embeddings':
-        return losses.Candidates(jax.lax.stop_gradient(embeddings), rows)
-    encoded = model.encode_location(params, rows.lonlat)
-    return losses.Candidates(model.project(params, 'location', encoded), rows)
+        return outputs, losses.Candidates(jax.lax.stop_gradient(embeddings), rows)
+    if sharding.device_count() > 1:
+        return outputs, losses.Candidates(_encoded(model, params, rows.lonlat), rows)
+    encoded = _encoded(model, params, jnp.concatenate([lonlat, rows.lonlat]))
+    own, past = encoded[: len(lonlat)], encoded[len(lonlat) :]
+    return {**outputs, 'loss_location': own}, losses.Candidates(past, rows)
+
+
+def _encoded(model: gair.Model, params: Params, lonlat: Array) -> Array:
+    """Places as the loss compares them."""
+    return model.project(params, 'location', model.encode_location(params, lonlat))
 
 
 def _pooled(model: gair.Model, teacher: Params, side: str, batch: Mapping[str, Array]) -> Array:

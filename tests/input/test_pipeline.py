@@ -1,5 +1,6 @@
 import collections
 
+import ml_dtypes
 import numpy as np
 import pytest
 import scipy.stats
@@ -24,6 +25,20 @@ def test_a_batch_has_the_promised_arrays(toy_config):
         'tile': ((8,), 'int32'),
         'index': ((8,), 'int32'),
     }
+
+
+def test_pixels_are_rounded_on_the_host_where_the_encoders_would_round_them(toy_config):
+    exact = Pipeline(toy_config, 'train').batch(0)
+    toy_config.model.dtype = 'bfloat16'
+    pipeline = Pipeline(toy_config, 'train')
+    for found in (pipeline.batch(0), next(pipeline.iterate(0, 1))):
+        for name, value in exact.items():
+            wanted = value.astype(ml_dtypes.bfloat16) if name in ('rs', 'sv') else value
+            assert found[name].dtype == wanted.dtype
+            np.testing.assert_array_equal(found[name], wanted)
+    assert pipeline.examples_at([0])['rs'].dtype == np.float32
+    toy_config.loss.objective = 'mae'  # whose targets are the pixels themselves
+    assert_same(Pipeline(toy_config, 'train').batch(0), exact)
 
 
 def test_the_global_batch_is_the_same_for_any_number_of_hosts(toy_config):

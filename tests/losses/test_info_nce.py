@@ -8,8 +8,9 @@ import pytest
 from gair_jax.config import InputError
 from gair_jax.losses import Candidates, Form, Rule, Settings, bank_of, batch_rows, past_rows
 from gair_jax.losses import info_nce as module
-from gair_jax.losses.info_nce import DENOMINATORS, info_nce, normalize
+from gair_jax.losses.info_nce import DENOMINATORS, info_nce
 from gair_jax.losses.log_sum_exp import FORMS
+from gair_jax.losses.pairs import Term, normalize
 from tests.losses import oracle
 from tests.shared import shared
 
@@ -232,8 +233,8 @@ def test_temperature_can_be_learnt(form):
 
 
 def test_info_nce_without_negatives_is_zero():
-    z, g = draw()[0][:2]
-    value, found = info_nce(z, g, SETTINGS, anchors=batch_rows(B), candidates=[])
+    sets = [Candidates(x, batch_rows(B)) for x in draw()[0][:2]]
+    [(value, found)] = info_nce(sets, [Term(0, 1, ())], SETTINGS)
     assert value == 0 and found == 1
 
 

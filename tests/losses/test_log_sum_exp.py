@@ -12,6 +12,7 @@ from jax.sharding import PartitionSpec as P
 
 from gair_jax.losses import Candidates, Form, Rule, Settings, batch_rows, incl, past_rows, secl
 from gair_jax.losses import log_sum_exp as module
+from gair_jax.losses.pairs import MASKED, Term
 
 N, K, D, T = 16, 24, 6, 0.1
 RULE = Rule(same_tile=True, radius_m=2e5)
@@ -20,7 +21,7 @@ RULE = Rule(same_tile=True, radius_m=2e5)
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch):
     """Several blocks, the last not full, even at these sizes."""
-    monkeypatch.setattr(module, '_CHUNKS', (5, 5))
+    monkeypatch.setattr(module, 'block_side', lambda rows: 5)
 
 
 def draw():
@@ -93,39 +94,49 @@ def same_as_reference(found, groups):
         assert error <= 1e-5, (name, error)
 
 
-def sums(query, key, form):
-    rows = batch_rows(len(query))
+def sums(query, key, rows, temperature, form):
+    """Of queries against keys, which are their positives too."""
+    sets = [Candidates(query, rows), Candidates(key, rows)]
     return module.log_sum_exp(
-        query, key, jnp.float32(T), rows, rows, rule=Rule(), form=Form(form)
-    )  # fmt: skip
+        sets, [Term(0, 1, (1,))], jnp.float32(temperature), rule=Rule(), form=Form(form)
+    )[0]
 
 
 @pytest.mark.parametrize('form', module.FORMS)
 def test_very_large_and_very_small_logits_stay_finite(form):
     """At temperature 1e-4 logits reach 1e4, beyond what exp can hold."""
     query = jnp.asarray([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0]])
-    rows = batch_rows(3)
 
     def of(query):
-        return module.log_sum_exp(
-            query, query, jnp.float32(1e-4), rows, rows, rule=Rule(), form=Form(form)
-        ).total
+        return sums(query, query, batch_rows(3), 1e-4, form).total
 
     np.testing.assert_allclose(of(query), [np.log1p(0), np.log(2), 0], atol=1e-6)
     assert jnp.isfinite(jax.grad(lambda q: of(q).sum())(query)).all()
 
 
-def test_an_anchor_without_negatives_has_no_slope_whatever_is_asked_of_it():
-    alone, key = batch_rows(1), jnp.ones((1, 2))
+@pytest.mark.parametrize('form', module.FORMS)
+def test_an_anchor_without_negatives_has_no_slope_whatever_is_asked_of_it(form):
+    def of(query):
+        return sums(query, jnp.ones((1, 2)), batch_rows(1), 1, form).total.sum()
 
-    def of(query, form):
-        return module.log_sum_exp(
-            query, key, jnp.float32(1), alone, alone, rule=Rule(), form=Form(form)
-        ).total.sum()
+    value, slope = jax.value_and_grad(of)(jnp.ones((1, 2)))
+    assert value == MASKED and (slope == 0).all()
 
-    for form in module.FORMS:
-        value, slope = jax.value_and_grad(of)(jnp.ones((1, 2)), form)
-        assert value == module.MASKED and (slope == 0).all()
+
+@pytest.mark.parametrize('form', module.FORMS)
+def test_the_slope_of_the_temperature_is_that_of_a_small_change(form):
+    """With slopes of totals and positives that differ from row to row."""
+    draws = [jnp.asarray(draw()[name]) for name in ('z', 'g')]
+    weights = jnp.arange(2.0 * N).reshape(2, N) - N
+
+    @jax.jit
+    def of(temperature):
+        found = sums(*draws, batch_rows(N), temperature, form)
+        return jnp.sum(weights[0] * found.total + weights[1] * found.positive)
+
+    step = 1e-3
+    numeric = (of(T + step) - of(T - step)) / (2 * step)
+    np.testing.assert_allclose(jax.grad(of)(jnp.float32(T)), numeric, rtol=2e-3)
 
 
 COLLECTIVE = re.compile(
@@ -150,6 +161,6 @@ def collective_numbers(form, n):
 
 @pytest.mark.parametrize('form', module.FORMS)
 def test_collectives_grow_as_the_embeddings_not_as_the_pairs(form, monkeypatch):
-    monkeypatch.setattr(module, '_CHUNKS', (64, 64))
+    monkeypatch.setattr(module, 'block_side', lambda rows: 64)
     small, large = collective_numbers(form, 256), collective_numbers(form, 1024)
     assert small > 0 and large / small < 4.5, (small, large)

@@ -141,3 +141,16 @@ def test_an_unknown_schedule_of_a_query_is_refused():
     grid = jnp.zeros((3, 4, 4, 16))
     with pytest.raises(InputError, match="schedule: .* found 'fast'"):
         model.query(params, grid, BATCH['xy'][:, None], 'fast')
+
+
+def test_bfloat16_encoders_give_the_same_for_pixels_rounded_before():
+    """What the input pipeline relies on when it hands over bfloat16."""
+    made = small.config()
+    made.model.dtype = 'bfloat16'
+    model = gair.build(made)
+    params, batch = small.drawn(model.init), small.batch()
+    rounded = {**batch, **{name: batch[name].astype(jnp.bfloat16) for name in ('rs', 'sv')}}
+    apply = jax.jit(model.apply)
+    expected, found = apply(params, batch), apply(params, rounded)
+    for name, value in expected.items():
+        np.testing.assert_array_equal(found[name], value, err_msg=name)
