@@ -9,6 +9,7 @@ import pytest
 
 from gair_jax import config as configs
 from gair_jax.input.pipeline import Pipeline
+from gair_jax.models import attention
 from gair_jax.train import objective, optimizer, step
 from tests.train.tiny import tiny_config
 
@@ -19,6 +20,8 @@ TOKEN = {'model.rs.class_token': True, 'model.rs.position': 'learned'}
 SV_TOKEN = {'model.sv.class_token': True}
 JITTER = {'input.rs.jitter': 1.0, 'input.sv.jitter': 1.0}
 RESIZED = {'input.rs.window': 12, 'input.rs.size': 8}
+
+BFLOAT16 = {'model.dtype': 'bfloat16', 'model.rs.heads': 1, 'model.sv.heads': 1}
 
 # field -> (another value, what must be set for the field to matter)
 CASES = {
@@ -81,6 +84,7 @@ CASES = {
     'model.projections': (('sv',), {}),
     'model.dtype': ('bfloat16', {}),
     'model.remat': ('full', {}),
+    'model.attention': ('plain', BFLOAT16),
     'loss.objective': ('mae', {'bank.size': 0, 'loss.secl_denominator': 'batch_only'}),
     'loss.secl_denominator': ('batch_only', {}),
     'loss.mask_radius_m': (50.0, {}),
@@ -198,11 +202,26 @@ def test_input_settings_change_the_first_batch(path, toy_set):
     assert not same_batch(first_batch(old), first_batch(new))
 
 
+@pytest.fixture
+def as_on_a_gpu(monkeypatch):
+    """What is traced is as for a GPU, but for cuDNN, which runs on no CPU."""
+    real = jax.nn.dot_product_attention
+    stand_in = functools.partial(_by_xla, real)
+    monkeypatch.setattr(jax.nn, 'dot_product_attention', stand_in)
+    monkeypatch.setattr(attention, '_obstacle_here', lambda case: '')
+
+
+def _by_xla(attend, *given, implementation, **more):
+    return attend(*given, implementation='xla', **more)
+
+
 @pytest.mark.parametrize(
     'path',
     [p for p, f in FIELDS.items() if f.metadata['affects'] not in ('input', 'run')],
 )
-def test_all_but_settings_of_input_and_running_change_the_step_or_the_start(path, toy_set):
+def test_all_but_settings_of_input_and_running_change_the_step_or_the_start(
+    path, toy_set, as_on_a_gpu
+):
     _, new = before_and_after(path, toy_set)
     assert not all(same_program(part, path, toy_set, new) for part in LOWER)
 

@@ -1,9 +1,10 @@
-"""Floating-point operations of a forward pass, from the sizes alone: two for each multiply-add.
+"""Floating-point operations from the sizes alone, two for each multiply-add.
 
 Only matrix products count; norms, activations and softmax do not. This is the numerator of every
 rate, whatever a compiler makes of the program.
 """
 
+from gair_jax.config import Config
 from gair_jax.models.gair import Model
 from gair_jax.models.location import LocationSpec
 from gair_jax.models.nili import NiliSpec
@@ -44,6 +45,26 @@ def embed(model: Model) -> int:
     if isinstance(spec := getattr(model.nili, 'spec', None), NiliSpec):
         total += nili(spec)
     return total
+
+
+def train_step(config: Config, model: Model) -> int:
+    """Of one training step: forward, and twice that for the slopes of inputs and of weights.
+
+    Counted once whatever the program computes again (remat, accumulation, blocks of the loss).
+    """
+    places = config.bank.size if config.bank.content == 'positions' else 0
+    past = places * location(model.location.spec) if model.location is not None else 0
+    return 3 * (config.batch * embed(model) + past + 2 * config.model.embed_dim * pairs(config))
+
+
+def pairs(config: Config) -> int:
+    """Cosines of a batch: of INCL, tile with photo both ways, and of SECL, both with places."""
+    n, model, loss = config.batch, config.model, config.loss
+    sides = int(model.rs.enabled) + int(model.sv.enabled)
+    incl = 2 * n * n if sides == 2 else 0
+    columns = {'positive_and_bank': 0, 'batch_and_bank': n, 'batch_only': n}[loss.secl_denominator]
+    columns += config.bank.size if loss.secl_denominator != 'batch_only' else 0
+    return incl + (sides * n * columns if model.location.enabled else 0)
 
 
 def _chain(widths: tuple[int, ...]) -> int:

@@ -99,10 +99,52 @@ def _tensor(array: np.ndarray) -> Any:
 def config(dtype: str) -> Config:
     """Our model with the sizes and settings of the peer's `GAIR`."""
     made = configs.paper()
-    made.model.dtype, made.model.nili.hidden = dtype, ()
-    made.model.rs.final_norm = False
-    made.model.sv.norm_eps = NORM_EPS
+    made.model.dtype = dtype
+    same_model(made)
     return made
+
+
+def same_model(paper: Config) -> None:
+    """Changes the paper's model and loss to the peer's, which differ in few points."""
+    paper.model.nili.hidden = ()
+    paper.model.rs.final_norm = False
+    paper.model.sv.norm_eps = NORM_EPS
+    paper.loss.secl_denominator = 'batch_and_bank'
+
+
+def queue(model: Any) -> np.ndarray:
+    """The peer's past places, [K, 2], longitude first, degrees."""
+    return model.queue.cpu().numpy()
+
+
+def train_step(model: Any, batch: Mapping[str, np.ndarray], bfloat16: bool) -> Callable[[], float]:
+    """One step of the peer with AdamW on our network input; gives its loss.
+
+    On a GPU it is compiled; with `bfloat16` its products are rounded by autocast, as ours are.
+    """
+    import torch
+
+    on_gpu = device() == 'cuda'
+    images = {'rs', 'sv'}
+    rs, sv, lonlat, xy = (
+        _tensor(
+            batch[name].astype(np.float32).transpose(0, 3, 1, 2) if name in images else batch[name]
+        )
+        for name in ('rs', 'sv', 'lonlat', 'xy')
+    )
+    model.train()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1.5e-6, weight_decay=0.01, fused=on_gpu)
+    run = torch.compile(model) if on_gpu else model
+
+    def step() -> float:
+        with torch.autocast(device(), torch.bfloat16, enabled=bfloat16):
+            loss = run(rs, sv, lonlat, xy)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        return float(loss.detach())
+
+    return step
 
 
 def nili_params(nili: Any, template: Tree) -> Tree:

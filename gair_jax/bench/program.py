@@ -15,7 +15,7 @@ class Program(NamedTuple):
     inputs and outputs. -1 where a backend does not say.
     """
 
-    call: Callable[..., Any]
+    call: Any
     seconds: float
     flops: float
     bytes: float
@@ -34,11 +34,17 @@ class Program(NamedTuple):
 def compile_ahead(function: Callable[..., Any], *arguments: Any) -> Program:
     """`function` compiled for arguments like these."""
     start = time.perf_counter()
-    compiled = jax.jit(function).lower(*arguments).compile()
+    return compiled(jax.jit(function).lower(*arguments), start)
+
+
+def compiled(lowered: Any, start: float | None = None) -> Program:
+    """A traced function compiled; `start`: when tracing began, by time.perf_counter."""
+    start = time.perf_counter() if start is None else start
+    program = lowered.compile()
     seconds = time.perf_counter() - start
-    cost, memory = compiled.cost_analysis() or {}, compiled.memory_analysis()
+    cost, memory = program.cost_analysis() or {}, program.memory_analysis()
     return Program(
-        call=compiled,
+        call=program,
         seconds=seconds,
         flops=float(cost.get('flops', -1)),
         bytes=float(cost.get('bytes accessed', -1)),

@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import os
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -49,11 +50,11 @@ def compared(
     times = in_turn({**calls, **(also or {})}, rounds)
     peer, ratio, difference = None, None, None
     if 'peer' in sides:
-        peer = _figures(times['peer'], count)
+        peer = figures(times['peer'], count)
         ratio = round(times['peer'].median / times['ours'].median, 3)
         difference = _difference(sides['ours'], sides['peer'])
     record = {
-        'ours': _figures(times['ours'], count),
+        'ours': figures(times['ours'], count),
         'peer': peer,
         'ratio': ratio,
         'max_difference': difference,
@@ -69,7 +70,7 @@ def machine() -> dict[str, Any]:
     return {
         'device': device.platform,
         'device_kind': device.device_kind,
-        'cores': os.cpu_count() or 1,
+        'cores': len(os.sched_getaffinity(0)) if sys.platform == 'linux' else os.cpu_count() or 1,
         'load_before': round(os.getloadavg()[0], 2),
         'versions': {
             'gair_jax': gair_jax.__version__,
@@ -91,12 +92,17 @@ def table(record: Mapping[str, Any], unit: str, sentences: Sequence[str]) -> str
             f'the results differ by at most {record["max_difference"]:.2g}.'
         )
     lines += sentences
-    if record['device'] == 'cpu' and record['load_before'] > BUSY * record['cores']:
-        lines.append(
-            f'Other work was using this machine (load {record["load_before"]} on '
-            f'{record["cores"]} cores), so these figures are disturbed.'
-        )
-    return '\n'.join(lines)
+    return '\n'.join([*lines, *disturbed(record)])
+
+
+def disturbed(record: Mapping[str, Any]) -> list[str]:
+    """A sentence where other work was using the cores."""
+    if record['device'] != 'cpu' or record['load_before'] <= BUSY * record['cores']:
+        return []
+    return [
+        f'Other work was using this machine (load {record["load_before"]} on '
+        f'{record["cores"]} cores), so these figures are disturbed.'
+    ]
 
 
 def compiled_sentence(program: Mapping[str, Any]) -> str:
@@ -109,9 +115,11 @@ def compiled_sentence(program: Mapping[str, Any]) -> str:
     )
 
 
-def _figures(times: Times, count: int) -> dict[str, Any]:
+def figures(times: Times, count: int) -> dict[str, Any]:
+    """Of one call that handles `count`."""
     return {
         'seconds': round(times.median, 5),
+        'cpu_seconds': round(times.cpu_median, 5),
         'per_second': round(count / times.median, 2),
         'each': [round(seconds, 5) for seconds in times.seconds],
     }

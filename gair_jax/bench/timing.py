@@ -10,18 +10,27 @@ Call = Callable[[], object]
 
 
 class Times(NamedTuple):
-    """Wall-clock seconds of each round, in order."""
+    """Of each round, in order: wall-clock seconds, and CPU seconds of the whole process."""
 
     seconds: tuple[float, ...]
+    cpu: tuple[float, ...]
 
     @property
     def median(self) -> float:
         """The figure that is reported."""
         return statistics.median(self.seconds)
 
+    @property
+    def cpu_median(self) -> float:
+        """Hardly changed by other work on the machine; more than the wall clock on many cores."""
+        return statistics.median(self.cpu)
+
 
 def in_turn(
-    calls: Mapping[str, Call], rounds: int, clock: Callable[[], float] = time.perf_counter
+    calls: Mapping[str, Call],
+    rounds: int,
+    clock: Callable[[], float] = time.perf_counter,
+    cpu_clock: Callable[[], float] = time.process_time,
 ) -> dict[str, Times]:
     """Every call once to warm up, then `rounds` times all of them one after the other.
 
@@ -30,17 +39,19 @@ def in_turn(
     for call in calls.values():
         call()
     seconds: dict[str, list[float]] = {name: [] for name in calls}
+    cpu: dict[str, list[float]] = {name: [] for name in calls}
     for i in range(rounds):
-        _say(f'round {i + 1} of {rounds}')
+        say(f'round {i + 1} of {rounds}')
         for name, call in calls.items():
-            start = clock()
+            start, cpu_start = clock(), cpu_clock()
             call()
             seconds[name].append(clock() - start)
-    _say('')
-    return {name: Times(tuple(found)) for name, found in seconds.items()}
+            cpu[name].append(cpu_clock() - cpu_start)
+    say('')
+    return {name: Times(tuple(seconds[name]), tuple(cpu[name])) for name in calls}
 
 
-def _say(text: str) -> None:
+def say(text: str) -> None:
     """One line of progress, on a terminal alone."""
     if sys.stderr.isatty():
         print(f'\r{text:20}\r' if not text else f'\r{text:20}', end='', file=sys.stderr, flush=True)

@@ -37,6 +37,13 @@ class Choice(NamedTuple):
     kind: str
     reason: str
 
+    def sentence(self, where: str) -> str:
+        """For whoever reads how a run began."""
+        if self.kind == 'cudnn':
+            return f'Attention of {where} is that of cuDNN.'
+        because = f': cudnn {self.reason} (model.attention)' if self.reason else ''
+        return f'Attention of {where} is plain{because}.'
+
 
 def choose(setting: str, case: Case) -> Choice:
     """The form of a step that is traced now.

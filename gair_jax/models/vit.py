@@ -146,14 +146,6 @@ def patchify(images: Float[Array, 'b y x c'], patch: int) -> Float[Array, 'b n p
     return cut.transpose(0, 1, 3, 5, 2, 4).reshape(b, -1, c * patch * patch)
 
 
-class FlatNorm(nn.LayerNorm):
-    """Layer norm of the flat stream [B N, D]; of [B, N, D] XLA would make a transposed copy."""
-
-    def __call__(self, x: Float[Array, '*shape d']) -> Float[Array, '*shape d']:
-        """Each token with mean 0 and variance 1, then scaled and shifted."""
-        return super().__call__(x.reshape(-1, x.shape[-1])).reshape(x.shape)
-
-
 class Vit(nn.Module):
     """Images [B, H, W, C] to tokens; bfloat16 or float32 inside, float32 out."""
 
@@ -200,7 +192,9 @@ class Vit(nn.Module):
         x = nn.Dropout(spec.layers.hidden_dropout, deterministic=deterministic)(x)
         transformer = Transformer(spec.layers, name='transformer')
         x, each = transformer.levels(x, bias, None, deterministic, levels)
-        norm = FlatNorm(spec.layers.norm_eps, name='norm') if spec.final_norm else _unchanged
+        norm: Callable[[Array], Array] = _unchanged
+        if spec.final_norm:
+            norm = _on_flat(nn.LayerNorm(spec.layers.norm_eps, name='norm'))
         out = self._split(x.astype(jnp.float32), norm)
         if each is None:
             return out
@@ -257,6 +251,11 @@ class Vit(nn.Module):
         if self.spec.pooling == 'pooler':
             pooled = jnp.tanh(dense(self.spec.layers.dim, name='pooler')(pooled))
         return {**tokens, 'pooled': pooled}
+
+
+def _on_flat(norm: Callable[[Array], Array]) -> Callable[[Array], Array]:
+    """`norm` of the flat stream [B N, D]: of [B, N, D] XLA would make a transposed copy."""
+    return lambda x: norm(x.reshape(-1, x.shape[-1])).reshape(x.shape)
 
 
 def _unchanged(x: Array) -> Array:

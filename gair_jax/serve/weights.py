@@ -75,6 +75,7 @@ def read(path: str | os.PathLike[str], *, revision: str = '') -> Weights:
     origin = Origin(
         path=str(path), source=source, revision=revision, step=step, sha256=fingerprint(params)
     )
+    config.model.attention = 'auto'  # what the run demanded of its machine is not asked of this one
     return Weights(config, params, contracts, origin)
 
 

@@ -101,7 +101,9 @@ def _layer_bytes(tower: Vit, config: Config, remat: str) -> int:
     layers, width = tower.spec.layers, _width(config)
     tokens = tower.spec.patches + int(tower.spec.class_token)
     values = tokens * (_KEPT[remat] * layers.dim + _KEPT_MLP[remat] * layers.mlp_dim)
-    softmax = layers.heads * tokens**2 * (_SOFTMAX + width) if remat == 'none' else 0
+    softmax = layers.heads * tokens**2 * (_SOFTMAX + width)
+    if remat != 'none' or tower.spec.attention.kind == 'cudnn':
+        softmax = 0
     return values * width + softmax
 
 

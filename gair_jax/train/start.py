@@ -6,6 +6,7 @@ import jax
 import numpy as np
 
 from gair_jax.config import Config, InputError
+from gair_jax.models import gair
 from gair_jax.train import checkpoint
 from gair_jax.train.state import Params
 
@@ -22,7 +23,7 @@ def sources(config: Config) -> dict[str, str]:
 
 
 def remarks(config: Config) -> list[str]:
-    """Sentences that a run says at its start about where it departs from the paper."""
+    """Sentences of a run at its start: where it departs from the paper, and its attention."""
     said = []
     if sources(config).get('rs') == 'drawn' and config.model.rs.size == 'B':
         said.append('The RS encoder is drawn anew; the paper starts from CROMA (see init.rs).')
@@ -32,7 +33,15 @@ def remarks(config: Config) -> list[str]:
             f'The peak rate {opt.rate * config.batch / opt.rate_batch:.2g} is the one the paper '
             'prints; the authors logged 1.44e-4, about 100 times more, and this one hardly learns.'
         )
-    return said
+    return said + _attention(config)
+
+
+def _attention(config: Config) -> list[str]:
+    """How each encoder computes attention, where there is a choice."""
+    if jax.default_backend() != 'gpu':
+        return []
+    towers = {'rs': gair.rs_encoder(config), 'sv': gair.sv_encoder(config)}
+    return [t.spec.attention.sentence(name) for name, t in towers.items() if t is not None]
 
 
 def apply(config: Config, params: Params) -> Params:

@@ -63,8 +63,8 @@ def train_step(
         step, params, opt_state = jax.tree.map(
             lambda new, old: jnp.where(finite, new, old), taken, before
         )
+        norms = {'grad_norm': grad_norm, 'param_norm': norm(params)}
     bank = _pushed(state.bank, aux.pushed, finite)
-    norms = {'grad_norm': grad_norm, 'param_norm': norm(params)}
     after = TrainState(step, params, opt_state, bank, state.teacher)
     return after, {'loss': loss, **aux.metrics, **norms, 'finite': finite}
 

@@ -4,10 +4,13 @@ import math
 
 import jax
 import pytest
+from jax.interpreters import partial_eval
 
 from gair_jax import config
 from gair_jax.bench import flops
+from gair_jax.bench.training import shapes, training
 from gair_jax.models import gair
+from gair_jax.train import sharding
 from tests.models import small
 
 
@@ -46,6 +49,27 @@ def test_the_count_from_sizes_is_that_of_all_products(rs):
     # The offset columns of H are added without a product.
     offsets = 2 * 4 * 2 * model.nili.spec.hidden[0]
     assert flops.embed(model) == counted + offsets
+
+
+@pytest.mark.parametrize('denominator', ['positive_and_bank', 'batch_and_bank', 'batch_only'])
+def test_the_count_of_a_step_is_that_of_all_products_but_those_that_need_no_slope(denominator):
+    made = small.config()
+    made.batch, made.bank.size, made.loss.secl_denominator = 4, 16, denominator
+    made.loss.form = 'plain'
+    model = gair.build(made)
+    step = training(made, sharding.make_mesh(jax.devices()[:1]))
+    traced = step.step.trace(jax.eval_shape(step.make, jax.random.key(0)), shapes(made))
+    traced = traced.jaxpr.jaxpr
+    counted = products(partial_eval.dce_jaxpr(traced, [True] * len(traced.outvars))[0])
+    rs, sv, location = model.rs.spec, model.sv.spec, model.location.spec
+    images = sum(2 * s.patches * s.channels * s.patch**2 * s.layers.dim for s in (rs, sv))
+    # Frequencies are fixed and places are given: one product of three, and two of three behind it.
+    fourier = 2 * 2 * location.frequencies
+    features = 2 * 2 * location.frequencies * location.hidden[0]
+    places = len(location.sigma) * (2 * fourier + features) * (made.batch + made.bank.size)
+    # Added without a product: three times what the offset columns of H would be.
+    offsets = 3 * made.batch * 2 * 4 * 2 * model.nili.spec.hidden[0]
+    assert flops.train_step(made, model) - counted == made.batch * images + places + offsets
 
 
 def test_the_paper_s_model_costs_60_gflop_a_triple():
