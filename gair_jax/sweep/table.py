@@ -100,8 +100,10 @@ def write(plan: Plan, out: pathlib.Path, console: Console | None = None) -> None
     _draw(plan, found, out / 'sweep.png')
     _print(plan, found, means, console)
     if missing := _missing_metric(plan, found):
-        console.print(missing, markup=False, highlight=False)
-    console.print(f'{out / "sweep.csv"} and {out / "sweep.png"} written.', highlight=False)
+        console.print(missing, markup=False, highlight=False, soft_wrap=True)
+    console.print(
+        f'{out / "sweep.csv"} and {out / "sweep.png"} written.', highlight=False, soft_wrap=True
+    )
 
 
 def list_runs(plan: Plan, out: pathlib.Path, console: Console | None = None) -> None:
