@@ -147,6 +147,6 @@ def table(found: Mapping[str, Any]) -> str:
         '',
         *(f'{name:16}{share:>6.1%}' for name, share in found['stages'].items()),
         '',
-        found['verdict'].capitalize() + '.',
+        found['verdict'][0].upper() + found['verdict'][1:] + '.',
     ]
     return '\n'.join([*lines, *record.disturbed(found)])

@@ -4,29 +4,26 @@ import dataclasses
 import itertools
 import os
 import resource
-import statistics
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from gair_jax.bench import ceilings, flops, links, record
 from gair_jax.bench import peer as peers
 from gair_jax.bench.collectives import collectives
 from gair_jax.bench.program import Program, compiled
+from gair_jax.bench.runner import HostTime, Runner
 from gair_jax.bench.settings import settings
 from gair_jax.bench.timing import Call, Times, in_turn, say
-from gair_jax.bench.training import Training, compilations, drawn, training
+from gair_jax.bench.training import compilations, drawn, training
 from gair_jax.bench.verdict import Parts, bound
 from gair_jax.config import Config, InputError
 from gair_jax.models import gair
 from gair_jax.train import optimizer, sharding
 from gair_jax.train.forecast import require_room
-from gair_jax.train.state import Params
 
 STEPS, STEPS_ON_CPU = 20, 5
 BATCH_ON_CPU = 8
@@ -57,54 +54,6 @@ class Source(NamedTuple):
 
     batches: Iterator[Mapping[str, np.ndarray]]
     examples: int
-
-
-class HostTime(NamedTuple):
-    """Medians of a step: seconds waited for its batch, CPU seconds of the thread that takes it."""
-
-    waited: float
-    seconds: float
-
-
-class Runner:
-    """Takes steps as the training loop does, and notes where the host's time goes."""
-
-    def __init__(
-        self, made: Training, batches: Iterator[Mapping[str, np.ndarray]], seed: int
-    ) -> None:
-        self._made, self._batches = made, batches
-        self.state = made.start(seed)
-        self._waited: list[float] = []
-        self._host: list[float] = []
-
-    def begin(self, params: Params, places: np.ndarray) -> None:
-        """Starts from these parameters and a bank full of these places (lonlat)."""
-        bank = self.state.bank
-        bank = dataclasses.replace(
-            bank, lonlat=jnp.asarray(places, jnp.float32), valid=jnp.ones(len(places), bool)
-        )
-        state = dataclasses.replace(self.state, params=params, bank=bank)
-        self.state = jax.device_put(state, self._made.places)
-
-    def last(self, steps: int) -> HostTime:
-        """Of the last steps."""
-        return HostTime(
-            statistics.median(self._waited[-steps:]), statistics.median(self._host[-steps:])
-        )
-
-    def __call__(self) -> float:
-        """One step, finished; its loss."""
-        before = time.perf_counter()
-        batch = next(self._batches)
-        self._waited.append(time.perf_counter() - before)
-        before = time.thread_time()
-        with jax.set_mesh(self._made.mesh):
-            placed = sharding.put_batch(self._made.mesh, batch)
-            self.state, metrics = self._made.step(self.state, placed)
-        jax.block_until_ready(self.state)
-        loss = float(metrics['loss'])
-        self._host.append(time.thread_time() - before)
-        return loss
 
 
 def bench(sizes: Sizes, rounds: int, peer: str) -> dict[str, Any]:

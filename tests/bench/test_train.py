@@ -10,6 +10,7 @@ import pytest
 
 from gair_jax import cli, config_files
 from gair_jax.bench import train
+from gair_jax.bench.runner import Runner
 from gair_jax.bench.training import compilations, drawn, shapes, training
 from gair_jax.config import InputError
 from gair_jax.input.pipeline import Pipeline
@@ -76,7 +77,7 @@ def test_waiting_for_a_batch_and_work_of_the_host_are_told_apart(toy_set):
             yield batch
 
     made = training(config, sharding.make_mesh(jax.devices()[:1]))
-    runner = train.Runner(made, slow(), seed=0)
+    runner = Runner(made, slow(), seed=0)
     losses = [runner() for _ in range(3)]
     assert losses[2] < losses[0]  # it does train
     assert runner.last(2).waited >= 0.2 > runner.last(2).seconds > 0
