@@ -72,7 +72,8 @@ class FirstLayer(nn.Module):
         near = np.arange(3)[None, None]
         row = cell[..., 1, None, None] + near[..., :, None]
         column = cell[..., 0, None, None] + near[..., None, :]
-        around = padded[jnp.arange(len(grid))[:, None, None, None], row, column]
+        # One image at a time, so that devices which share a batch see that none needs another's.
+        around = jax.vmap(lambda image, *at: image[at])(padded, *jnp.broadcast_arrays(row, column))
         return around.reshape(*cell.shape[:2], -1) @ self.kernel.reshape(-1, self.width)
 
     def convolve(self, grid: Float[Array, 'b h w d']) -> Float[Array, 'b h w k']:
