@@ -23,7 +23,7 @@ from gair_jax.bench.verdict import Parts, bound
 from gair_jax.config import Config, InputError
 from gair_jax.models import gair
 from gair_jax.train import optimizer, sharding
-from gair_jax.train.forecast import require_room
+from gair_jax.train.forecast import require_room, state_shapes
 
 STEPS, STEPS_ON_CPU = 20, 5
 BATCH_ON_CPU = 8
@@ -69,7 +69,7 @@ def bench(sizes: Sizes, rounds: int, peer: str) -> dict[str, Any]:
     machine = record.machine()
     steps = sizes.steps or (STEPS_ON_CPU if machine['device'] == 'cpu' else STEPS)
     mesh = sharding.make_mesh(fsdp=config.mesh.fsdp)
-    forecast = require_room(config, mesh)
+    forecast = require_room(config, mesh, state_shapes(config))
     made = training(config, mesh)
     source = read(config, sizes.data)
     runner = Runner(made, source.batches, config.seed)

@@ -160,13 +160,12 @@ def sentence(found: Forecast, room: int) -> str:
     )
 
 
-def require_room(config: Config, mesh: Mesh) -> str:
-    """The sentence of a run that fits.
+def require_room(config: Config, mesh: Mesh, shapes: TrainState) -> str:
+    """The sentence of a run that fits; `shapes` are the state's (`state_shapes`).
 
     Raises:
       InputError: it does not; says what would make it fit.
     """
-    shapes = state_shapes(config)
     found, room = forecast(config, mesh, shapes), capacity(config, mesh)
     if found.total <= room:
         return sentence(found, room)

@@ -79,8 +79,9 @@ def train(
     mesh = sharding.make_mesh(devices, config.mesh.fsdp)
     sharding.check_batch(mesh, config)
     say = say if jax.process_index() == 0 else _nothing
-    say(forecast.require_room(config, mesh))
-    run = _Run(config, workdir, mesh, say)
+    shapes = forecast.state_shapes(config)
+    say(forecast.require_room(config, mesh, shapes))
+    run = _Run(config, workdir, mesh, say, shapes)
     try:
         with jax.set_mesh(mesh), noted_signals() as stop:
             result = run.go(run.starting_state(), stop)
@@ -102,8 +103,9 @@ class _Run:
         workdir: pathlib.Path,
         mesh: jax.sharding.Mesh,
         say: Callable[[str], None],
+        shapes: TrainState,
     ) -> None:
-        self.config, self.mesh, self.say = config, mesh, say
+        self.config, self.mesh, self.say, self.shapes = config, mesh, say, shapes
         self.leads = jax.process_index() == 0
         self.data = Pipeline(
             config, config.data.train_split,
@@ -127,7 +129,6 @@ class _Run:
         self.make = functools.partial(
             init_state, objective=self.objective, optimizer=self.optimizer
         )
-        shapes = jax.eval_shape(self.make, jax.random.key(0))
         self.places = sharding.of_state(mesh, config.mesh, shapes)
         self.step = jax.jit(
             functools.partial(
@@ -151,7 +152,7 @@ class _Run:
         if self.saver.latest_step() >= 0:
             abstract = jax.tree.map(
                 lambda s, place: jax.ShapeDtypeStruct(s.shape, s.dtype, sharding=place),
-                jax.eval_shape(self.make, key),
+                self.shapes,
                 self.places,
             )
             self.say(f'Resuming after step {self.saver.latest_step()}.')

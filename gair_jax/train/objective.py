@@ -5,6 +5,7 @@ the paper (its section 5.5), the MAE ones included. A loss is two functions, sin
 through the encoders in parts (`train.accumulate`) while rows are compared all together.
 """
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -74,51 +75,67 @@ def _gair(config: Config) -> Objective:
         # A copy: the state is donated to the step, and one buffer cannot be donated twice.
         return jax.tree.map(jnp.copy, {s: params[s] for s in sides if s in params})
 
-    def encode(
-        params: Params, batch: Mapping[str, Array], *, teacher: Params, key: Array | None
-    ) -> Outputs:
-        # A part of a batch has dropout of its own.
-        key = None if key is None else jax.random.fold_in(key, batch['row'][0])
-        outputs = model.apply(params, batch, key=key)
-        kept = {name: x for name, x in outputs.items() if name.startswith('loss_')}
-        for side in teacher:
-            kept[side] = outputs[side]
-            kept[f'{side}_teacher'] = jax.lax.stop_gradient(_pooled(model, teacher, side, batch))
-        return kept
-
-    def compare(
-        params: Params, outputs: Outputs, batch: Mapping[str, Array], *, bank: MemoryBank
-    ) -> tuple[Array, Aux]:
-        temperature = jnp.float32(loss.temperature)
-        if loss.learn_temperature:
-            temperature = jnp.exp(params['log_temperature'])
-        outputs, past = _places(config, model, params, outputs, batch['lonlat'], bank)
-        total, metrics = losses.gair_loss(
-            outputs,
-            past,
-            loss=loss,
-            settings=_settings(config, temperature),
-            rows=losses.batch_rows(
-                len(batch['row']), tile=batch['tile'], lonlat=batch['lonlat'], groups=loss.groups
-            ),
-            has_rs=batch.get('has_rs'),
-            has_sv=batch.get('has_sv'),
-        )
-        for side in ('rs', 'sv'):
-            if f'{side}_teacher' in outputs:
-                metrics['distillation'] = metrics.get('distillation', 0) + losses.distillation(
-                    outputs[side],
-                    outputs[f'{side}_teacher'],
-                    weight=loss.distillation,
-                    valid=batch[f'has_{side}'],
-                )
-        total += metrics.get('distillation', 0)
-        return total, Aux({**metrics, 'temperature': temperature}, _pushed(config, outputs, batch))
-
     def init_bank(key: Array) -> MemoryBank:
         return memory_bank.create(config.bank, config.model.embed_dim, key)
 
-    return Objective(init, init_bank, init_teacher, encode, compare)
+    return Objective(
+        init,
+        init_bank,
+        init_teacher,
+        functools.partial(_encode_triples, model),
+        functools.partial(_compare_triples, config, model),
+    )
+
+
+def _encode_triples(
+    model: gair.Model, params: Params, batch: Mapping[str, Array], *, teacher: Params,
+    key: Array | None,
+) -> Outputs:  # fmt: skip
+    # A part of a batch has dropout of its own.
+    key = None if key is None else jax.random.fold_in(key, batch['row'][0])
+    outputs = model.apply(params, batch, key=key)
+    kept = {name: x for name, x in outputs.items() if name.startswith('loss_')}
+    for side in teacher:
+        kept[side] = outputs[side]
+        kept[f'{side}_teacher'] = jax.lax.stop_gradient(_pooled(model, teacher, side, batch))
+    return kept
+
+
+def _compare_triples(
+    config: Config, model: gair.Model, params: Params, outputs: Outputs,
+    batch: Mapping[str, Array], *, bank: MemoryBank,
+) -> tuple[Array, Aux]:  # fmt: skip
+    loss = config.loss
+    temperature = jnp.float32(loss.temperature)
+    if loss.learn_temperature:
+        temperature = jnp.exp(params['log_temperature'])
+    outputs, past = _places(config, model, params, outputs, batch['lonlat'], bank)
+    total, metrics = losses.gair_loss(
+        outputs,
+        past,
+        loss=loss,
+        settings=_settings(config, temperature),
+        rows=losses.batch_rows(
+            len(batch['row']), tile=batch['tile'], lonlat=batch['lonlat'], groups=loss.groups
+        ),
+        has_rs=batch.get('has_rs'),
+        has_sv=batch.get('has_sv'),
+    )
+    if distilled := _distilled(outputs, batch, loss.distillation):
+        metrics['distillation'] = sum(distilled, jnp.float32(0))
+        total += metrics['distillation']
+    return total, Aux({**metrics, 'temperature': temperature}, _pushed(config, outputs, batch))
+
+
+def _distilled(outputs: Outputs, batch: Mapping[str, Array], weight: float) -> list[Array]:
+    """The distillation of each side that has a teacher."""
+    return [
+        losses.distillation(
+            outputs[side], outputs[f'{side}_teacher'], weight=weight, valid=batch[f'has_{side}']
+        )
+        for side in ('rs', 'sv')
+        if f'{side}_teacher' in outputs
+    ]
 
 
 def _settings(config: Config, temperature: Array) -> losses.Settings:
@@ -180,38 +197,42 @@ def _mae(config: Config) -> Objective:
     norm_pixels = config.model.mae.norm_pixels
     no_bank = memory_bank.create(BankConfig(size=0), 0, jax.random.key(0))
 
-    def encode(
-        params: Params, batch: Mapping[str, Array], *, teacher: Params, key: Array | None
-    ) -> Outputs:
-        del teacher
-        # Without a key the masks are the same at every call, so that validations can be compared.
-        key = jax.random.key(config.seed) if key is None else key
+    encode = functools.partial(_encode_masked, model, config.seed, norm_pixels)
+    return Objective(model.init, lambda key: no_bank, lambda params: {}, encode, _compare_masked)
 
-        def of_row(row: Array) -> Array:
-            return jax.random.uniform(jax.random.fold_in(key, row), (model.patches,))
 
-        out = model.apply(params, batch, jax.vmap(of_row)(batch['row']))
-        errors, patches = losses.patch_errors(
-            out['pred'], out['target'], out['mask'], norm_pixels=norm_pixels
+def _encode_masked(
+    model: mae.MaeModel, seed: int, norm_pixels: bool, params: Params, batch: Mapping[str, Array],
+    *, teacher: Params, key: Array | None,
+) -> Outputs:  # fmt: skip
+    del teacher
+    # Without a key the masks are the same at every call, so that validations can be compared.
+    key = jax.random.key(seed) if key is None else key
+
+    def of_row(row: Array) -> Array:
+        return jax.random.uniform(jax.random.fold_in(key, row), (model.patches,))
+
+    out = model.apply(params, batch, jax.vmap(of_row)(batch['row']))
+    errors, patches = losses.patch_errors(
+        out['pred'], out['target'], out['mask'], norm_pixels=norm_pixels
+    )
+    found = {'rs_errors': errors, 'rs_patches': patches}
+    if 'photo_pred' in out:
+        ones = jnp.ones((len(errors), 1), jnp.float32)
+        found['photo_errors'], found['photos'] = losses.patch_errors(
+            out['photo_pred'], out['photo_target'], ones, norm_pixels=norm_pixels
         )
-        found = {'rs_errors': errors, 'rs_patches': patches}
-        if 'photo_pred' in out:
-            ones = jnp.ones((len(errors), 1), jnp.float32)
-            found['photo_errors'], found['photos'] = losses.patch_errors(
-                out['photo_pred'], out['photo_target'], ones, norm_pixels=norm_pixels
-            )
-        return found
+    return found
 
-    def compare(
-        params: Params, outputs: Outputs, batch: Mapping[str, Array], *, bank: MemoryBank
-    ) -> tuple[Array, Aux]:
-        del params, bank
-        has_rs = batch['has_rs']
-        rs = losses.mae_loss(outputs['rs_errors'], outputs['rs_patches'], valid=has_rs)
-        if 'photos' not in outputs:
-            return rs, Aux({'mae_rs': rs}, ())
-        both = has_rs & batch['has_sv']
-        photo = losses.mae_loss(outputs['photo_errors'], outputs['photos'], valid=both)
-        return rs + photo, Aux({'mae_rs': rs, 'mae_photo': photo}, ())
 
-    return Objective(model.init, lambda key: no_bank, lambda params: {}, encode, compare)
+def _compare_masked(
+    params: Params, outputs: Outputs, batch: Mapping[str, Array], *, bank: MemoryBank
+) -> tuple[Array, Aux]:
+    del params, bank
+    has_rs = batch['has_rs']
+    rs = losses.mae_loss(outputs['rs_errors'], outputs['rs_patches'], valid=has_rs)
+    if 'photos' not in outputs:
+        return rs, Aux({'mae_rs': rs}, ())
+    both = has_rs & batch['has_sv']
+    photo = losses.mae_loss(outputs['photo_errors'], outputs['photos'], valid=both)
+    return rs + photo, Aux({'mae_rs': rs, 'mae_photo': photo}, ())

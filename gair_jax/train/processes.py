@@ -152,8 +152,9 @@ def joined(launch: Launch) -> Iterator[Outcome]:
     except InputError as error:
         print(f'gair: {error}', file=sys.stderr)
         outcome.code = 2
-    except jax.errors.JaxRuntimeError as error:
-        if not is_loss(str(error)):
+    except Exception as error:
+        # Who meets the loss first may also be a checkpoint that is being written.
+        if not is_loss(_told(error)):
             traceback.print_exc()
         else:
             print(
@@ -197,6 +198,11 @@ def meet(name: str) -> None:
     from orbax.checkpoint import multihost
 
     multihost.get_barrier_sync_fn()(key=name, timeout_ms=1000 * MEETING_SECONDS)
+
+
+def _told(error: BaseException | None) -> str:
+    """What an error and those behind it say."""
+    return f'{error}\n{_told(error.__cause__ or error.__context__)}' if error else ''
 
 
 def _first_line(error: BaseException) -> str:

@@ -84,7 +84,8 @@ def test_a_program_of_one_device_sends_nothing():
     ],
 )
 def test_other_ways_to_write_groups_and_results(line, found):
-    text = f'HloModule m\n\nENTRY %main (p: f32[4]) -> f32[4] {{\n  {line}\n}}\n'
+    add = '%add (x: f32[]) -> f32[] {\n  ROOT %x = f32[] parameter(0)\n}\n'
+    text = f'HloModule m\n\n{add}\nENTRY %main (p: f32[4]) -> f32[4] {{\n  ROOT {line}\n}}\n'
     assert collectives(text, 8) == [found]
 
 

@@ -48,6 +48,28 @@ def test_a_launch_that_cannot_be_is_refused(flags, message):
         processes.found(*flags, {})
 
 
+def joined_and_failed(monkeypatch, error):
+    """The exit code of a process in which `error` comes up."""
+    codes = []
+    monkeypatch.setattr(processes, '_join', lambda launch: None)
+    monkeypatch.setattr(processes.os, '_exit', lambda code: codes.append(code) or sys.exit(code))
+    with pytest.raises(SystemExit), processes.joined(Launch()):
+        raise error
+    return codes
+
+
+def test_a_loss_is_known_wherever_it_comes_up(monkeypatch, capsys):
+    behind = TimeoutError('RPC: /xla.coordination.CoordinationService/Barrier')
+    error = RuntimeError('Failed to run 4 operations')
+    error.__cause__ = behind
+    assert joined_and_failed(monkeypatch, error) == [processes.LOST]
+    assert 'another process of this run is lost: Failed to run' in capsys.readouterr().err
+    assert joined_and_failed(monkeypatch, InputError('a: expected b.')) == [2]
+    assert capsys.readouterr().err == 'gair: a: expected b.\n'
+    assert joined_and_failed(monkeypatch, RuntimeError('a mistake of ours')) == [1]
+    assert 'Traceback' in capsys.readouterr().err
+
+
 WATCH = """
 import sys
 from gair_jax.train import processes

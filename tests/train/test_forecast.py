@@ -55,6 +55,10 @@ def compiled(config, mesh):
     return memory.temp_size_in_bytes + memory.argument_size_in_bytes
 
 
+def room(config, mesh):
+    return forecast.require_room(config, mesh, forecast.state_shapes(config))
+
+
 def of(config, devices=1):
     mesh = sharding.make_mesh(jax.devices()[:devices], config.mesh.fsdp)
     return forecast.forecast(config, mesh, forecast.state_shapes(config))
@@ -90,28 +94,28 @@ def test_a_run_that_does_not_fit_names_the_setting_that_would():
     config, mesh = configs.paper(), sharding.make_mesh(jax.devices()[:1])
     config.batch, config.model.dtype, config.mesh.memory_gib = 1024, 'bfloat16', 80.0
     with pytest.raises(InputError, match=r'it does not fit; model.remat=full would need \d+\.\d\d'):
-        forecast.require_room(config, mesh)
+        room(config, mesh)
     config.batch = 32768
     with pytest.raises(InputError, match=r'accumulation=\d+ would need'):
-        forecast.require_room(config, mesh)
+        room(config, mesh)
     config.mesh.memory_gib = 1.0
     with pytest.raises(InputError, match='no setting makes it fit'):
-        forecast.require_room(config, mesh)
+        room(config, mesh)
     config.batch, config.mesh.memory_gib = 64, 80.0
-    assert forecast.require_room(config, mesh).startswith('Forecast for each device: ')
+    assert room(config, mesh).startswith('Forecast for each device: ')
 
 
 def test_what_was_advised_does_fit():
     config, mesh = configs.paper(), sharding.make_mesh(jax.devices())
     config.batch, config.mesh.memory_gib = 4096, 24.0
     with pytest.raises(InputError) as refused:
-        forecast.require_room(config, mesh)
+        room(config, mesh)
     advice = re.search(r'it does not fit; (.*) would need', str(refused.value)).group(1)
     values = dict(part.split('=') for part in advice.split(' and '))
     change = {k: int(v) if v.isdigit() else v for k, v in values.items()}
     fitting = forecast._with(config, change)
     sharding.check_batch(mesh, fitting)
-    assert 'Forecast' in forecast.require_room(fitting, mesh)
+    assert 'Forecast' in room(fitting, mesh)
 
 
 def test_without_a_setting_a_cpu_device_has_its_share_of_the_host():
