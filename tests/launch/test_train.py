@@ -26,7 +26,7 @@ def get_config():
     return config
 """
 JAX_PORTS = 65536 - 4096  # the port of JAX under SLURM is this and the job's number, modulo 4096
-pytestmark = pytest.mark.processes
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope='module')

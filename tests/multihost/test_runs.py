@@ -18,7 +18,7 @@ from tests.multihost.runs import SECONDS, Run, environment, free_port, last_step
 from tests.train import layouts
 from tests.train.test_layouts import alone
 
-pytestmark = pytest.mark.processes
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope='module')

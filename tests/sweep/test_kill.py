@@ -65,7 +65,7 @@ def wait_until(condition, sweep):
         time.sleep(0.02)
 
 
-@pytest.mark.processes
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != 'linux', reason='finds children in /proc')
 def test_killed_with_its_children_and_started_again_it_ends_with_table_and_picture(
     command, tmp_path
@@ -100,7 +100,7 @@ def test_killed_with_its_children_and_started_again_it_ends_with_table_and_pictu
     assert losses(whole, cut[0]) == losses(out, cut[0])
 
 
-@pytest.mark.processes
+@pytest.mark.slow
 def test_a_stopped_sweep_saves_its_runs_and_says_75(command, tmp_path):
     log, out = tmp_path / 'log', tmp_path / 'out'
     sweep = start(command, out, log)
