@@ -9,12 +9,11 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.optimize import minimize
-from threadpoolctl import threadpool_limits
 
 from gair_jax.scores.classification import accuracy, majority_accuracy
 from gair_jax.scores.intervals import bootstrap
 from gair_jax.scores.regression import r2
+from gair_jax.transfer.solvers import logistic, ridge
 
 Score = Callable[[np.ndarray, np.ndarray], float]
 
@@ -49,16 +48,7 @@ class Splits(NamedTuple):
 
 def probe(splits: Splits) -> np.ndarray:
     """Predictions for the test rows: classes int [n] for integer targets, else values [n, k]."""
-    mean = splits.train.features.mean(axis=0, dtype=np.float64)
-    scale = splits.train.features.std(axis=0, dtype=np.float64)
-    # A feature that does not vary carries nothing; dividing by its rounding would make noise of it.
-    scale = np.where(scale > 1e-6 * (1 + np.abs(mean)), scale, np.inf)
-    x = [((rows.features - mean) / scale).astype(np.float64) for rows in splits]
-    y = [rows.targets for rows in splits]
-    fit = _ridge if _is_regression(splits) else _logistic
-    # Products this small are 40 times slower where BLAS threads wait for each other on busy cores.
-    with threadpool_limits(limits=1, user_api='blas'):
-        return fit(x[0], y[0], x[1], y[1], x[2])
+    return (_ridge if _is_regression(splits) else _logistic)(*splits)
 
 
 def score(splits: Splits, *, seed: int = 0) -> tuple[float, list[float]]:
@@ -126,76 +116,32 @@ def _intervals(
     }
 
 
-def _ridge(
-    x: np.ndarray, y: np.ndarray, x_val: np.ndarray, y_val: np.ndarray, x_test: np.ndarray
-) -> np.ndarray:
-    """Minimises |y - x w - b|^2 / n + penalty |w|^2 in closed form, by one eigendecomposition.
+def _ridge(train: Rows, val: Rows, test: Rows) -> np.ndarray:
+    """Values of the test rows by the penalty whose squared error on val is smallest.
 
     Outputs are standardised, so that the choice of the penalty weighs them alike.
     """
-    mean, scale = y.mean(axis=0), y.std(axis=0)
+    mean, scale = train.targets.mean(axis=0), train.targets.std(axis=0)
     scale = np.where(scale > 0, scale, 1.0)
-    values, vectors = np.linalg.eigh(x.T @ x / len(x))
-    rotated = vectors.T @ (x.T @ ((y - mean) / scale) / len(x))
-    weights = [
-        vectors @ (rotated / (np.maximum(values, 0.0) + penalty)[:, None])
-        for penalty in RIDGE_PENALTIES
-    ]
-    errors = [np.mean((x_val @ w - (y_val - mean) / scale) ** 2) for w in weights]
-    return x_test @ weights[int(np.argmin(errors))] * scale + mean
+    targets = (train.targets - mean) / scale
+    fits = ridge(train.features, targets, _all(train), RIDGE_PENALTIES)
+    wanted = (val.targets - mean) / scale
+    errors = np.mean((fits.outputs(val.features)[0] - wanted) ** 2, axis=(1, 2))
+    return fits.outputs(test.features)[0, np.argmin(errors)] * scale + mean
 
 
-def _logistic(
-    x: np.ndarray, y: np.ndarray, x_val: np.ndarray, y_val: np.ndarray, x_test: np.ndarray
-) -> np.ndarray:
-    """Multinomial logistic regression by L-BFGS, from the strongest penalty to the weakest.
+def _logistic(train: Rows, val: Rows, test: Rows) -> np.ndarray:
+    """Classes of the test rows by the penalty whose accuracy on val is best, the strongest first.
 
-    It runs in the eigenvectors of x, scaled by a bound of the curvature (Boehning 1992): features
-    of networks are so correlated that it would take several times as many steps without.
+    A class that training lacks is never answered.
     """
-    classes, y = np.unique(y, return_inverse=True)
-    values, vectors = np.linalg.eigh(x.T @ x / len(x))
-    best, answer, weights = -1.0, np.zeros(0), np.zeros((x.shape[1] + 1, len(classes)))
-    for penalty in LOGISTIC_PENALTIES:
-        scale = 1 / np.sqrt(np.maximum(values, 0.0) / 4 + penalty)
-        turn = vectors * scale
-        weights[:-1] = (vectors.T @ weights[:-1]) / scale[:, None]
-        weights = minimize(
-            cross_entropy, weights.ravel(), args=(x @ turn, y, penalty * scale**2),
-            jac=True, method='L-BFGS-B', options={'maxiter': 100, 'ftol': 1e-7},
-        ).x.reshape(weights.shape)  # fmt: skip
-        weights[:-1] = turn @ weights[:-1]
-        found = accuracy(classes[_logits(weights, x_val).argmax(axis=1)], y_val)
-        if found > best:
-            best, answer = found, classes[_logits(weights, x_test).argmax(axis=1)]
-    return answer
+    classes, targets = np.unique(train.targets, return_inverse=True)
+    fits = logistic(train.features, targets, _all(train), LOGISTIC_PENALTIES, len(classes))
+    answers = classes[fits.outputs(val.features)[0].argmax(axis=2)]
+    best = np.argmax(np.mean(answers == val.targets, axis=1))
+    return classes[fits.outputs(test.features)[0, best].argmax(axis=1)]
 
 
-def cross_entropy(
-    flat: np.ndarray, x: np.ndarray, y: np.ndarray, penalty: np.ndarray
-) -> tuple[float, np.ndarray]:
-    """Mean cross entropy + penalty / 2 w^2 (not on biases) and its gradient.
-
-    Args:
-        flat: [(d + 1) k], weights [d, k], then biases [k].
-        x: [n, d].
-        y: int [n], 0..k-1.
-        penalty: [d], of the weights of each feature.
-    """
-    n, d = x.shape
-    both = flat.reshape(d + 1, -1)
-    logits = _logits(both, x)
-    logits -= logits.max(axis=1, keepdims=True)
-    log_p = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
-    rows = np.arange(n)
-    shrunk = penalty[:, None] * both[:d]
-    loss = -log_p[rows, y].mean() + np.sum(shrunk * both[:d]) / 2
-    error = np.exp(log_p) / n
-    error[rows, y] -= 1 / n
-    gradient = np.concatenate([x.T @ error + shrunk, error.sum(axis=0)[None]])
-    return float(loss), gradient.ravel()
-
-
-def _logits(weights: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """[n, k] from weights [d + 1, k], the last row the biases."""
-    return x @ weights[:-1] + weights[-1]
+def _all(rows: Rows) -> np.ndarray:
+    """One subset of all rows."""
+    return np.ones((1, len(rows.targets)), bool)

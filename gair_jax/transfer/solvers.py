@@ -1,0 +1,265 @@
+"""Linear probes solved to the end, many at once: ridge and multinomial logistic regression.
+
+All subsets of the rows (seeds of a few-shot draw, folds) and all penalties are solved over one copy
+of the features, so that a sweep costs little more than its hardest member. Features are
+standardised by the rows of each subset. What grows with the rows runs jitted in float32, block by
+block; the small problems in the features' covariance are solved on the host in float64.
+"""
+
+import functools
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Array, Bool, Float, Int
+
+from gair_jax.config import InputError
+
+BLOCK = 4096  # rows at a time: bounds the memory of all logits together
+MOST_STEPS = 100  # of L-BFGS
+TOLERANCE = 1e-5  # of the gradient's norm, in coordinates in which the curvature is at most 1
+# A feature that varies less than this, of its mean, carries nothing: scaling it would amplify noise
+CONSTANT = 1e-6
+
+
+class Fits(NamedTuple):
+    """Linear maps for s subsets and p penalties: outputs are `x @ weights + bias`."""
+
+    weights: Float[np.ndarray, 's p d k']
+    bias: Float[np.ndarray, 's p k']
+
+    def outputs(self, x: Float[np.ndarray, 'n d']) -> Float[np.ndarray, 's p n k']:
+        """Values, or logits, of rows."""
+        return np.einsum('nd,spdk->spnk', x, self.weights, optimize=True) + self.bias[:, :, None]
+
+
+class _Rows(NamedTuple):
+    """Rows in blocks [blocks, rows, ...], the last one filled up with rows of no subset."""
+
+    x: Float[Array, 'i b d']
+    y: Float[Array, 'i b k'] | Int[Array, 'i b']
+    used: Bool[Array, '*s i b']
+
+
+class _Moments(NamedTuple):
+    """Of each subset, in float64: how features and targets are spread, and hang together.
+
+    `gram` and `cross` are mean products of standardised features with each other, and with what
+    the targets differ from their mean; features that do not vary have the scale inf.
+    """
+
+    mean: Float[np.ndarray, 's d']
+    scale: Float[np.ndarray, 's d']
+    gram: Float[np.ndarray, 's d d']
+    target: Float[np.ndarray, 's k']
+    cross: Float[np.ndarray, 's d k']
+
+
+def ridge(
+    x: Float[np.ndarray, 'n d'],
+    y: Float[np.ndarray, 'n k'],
+    subsets: Bool[np.ndarray, 's n'],
+    penalties: Sequence[float],
+) -> Fits:
+    """Minimises |y - x w - b|^2 / n + penalty |w|^2 over the rows of each subset, x standardised.
+
+    Args:
+        x: features.
+        y: targets; each column is a problem of its own.
+        subsets: the rows that are fitted.
+        penalties: of the mean squared error.
+
+    Raises:
+        InputError: a subset has no row.
+    """
+    m = _moments(x, y, subsets)
+    values, vectors = np.linalg.eigh(m.gram)
+    rotated = np.swapaxes(vectors, 1, 2) @ m.cross
+    shrunk = np.maximum(values, 0)[:, None] + np.asarray(penalties)[None, :, None]
+    weights = vectors[:, None] @ (rotated[:, None] / shrunk[..., None]) / m.scale[:, None, :, None]
+    return Fits(weights, m.target[:, None] - np.einsum('sd,spdk->spk', m.mean, weights))
+
+
+def logistic(
+    x: Float[np.ndarray, 'n d'],
+    y: Int[np.ndarray, ' n'],
+    subsets: Bool[np.ndarray, 's n'],
+    penalties: Sequence[float],
+    classes: int,
+) -> Fits:
+    """Minimises the mean cross entropy + penalty / 2 |w|^2 over each subset, x standardised.
+
+    L-BFGS runs in the eigenvectors of x, scaled by a bound of the curvature (Boehning 1992):
+    features of networks are so correlated that it would take several times as many steps without.
+
+    Args:
+        x: features.
+        y: classes 0..classes-1; one that a subset lacks is never answered (its bias is -inf).
+        subsets: the rows that are fitted.
+        penalties: of the mean cross entropy.
+        classes: how many there are.
+
+    Raises:
+        InputError: a subset has no row, or a class is out of range.
+    """
+    if len(y) and not 0 <= y.min() <= y.max() < classes:
+        raise InputError(f'classes: expected 0 to {classes - 1}, found {y.min()} to {y.max()}.')
+    m = _moments(x, np.zeros((len(x), 1)), subsets)
+    values, vectors = np.linalg.eigh(m.gram)
+    strength = np.asarray(penalties, np.float64)
+    # With this width the curvature of the cross entropy is at most 1 along every coordinate.
+    width = 1 / np.sqrt(np.maximum(values, 0)[:, None] / 4 + strength[None, :, None])
+    turn = vectors / m.scale[:, :, None]
+    present = np.stack([np.isin(np.arange(classes), y[subset]) for subset in subsets])
+    given = [jnp.asarray(v, jnp.float32) for v in (m.mean, turn, width, strength)]
+    found, bias = _all_logistic(_blocks(x, y.astype(np.int32), subsets), *given, present)
+    weights = np.einsum('sde,spek->spdk', turn, width[..., None] * np.asarray(found, np.float64))
+    bias = np.asarray(bias, np.float64) - np.einsum('sd,spdk->spk', m.mean, weights)
+    return Fits(weights, np.where(present[:, None], bias, -np.inf))
+
+
+def _blocks(x: np.ndarray, y: np.ndarray, subsets: np.ndarray) -> _Rows:
+    size = min(BLOCK, len(x))
+    fill = -len(x) % size
+
+    def cut(rows: np.ndarray) -> Array:
+        padded = np.pad(rows, [(0, fill)] + [(0, 0)] * (rows.ndim - 1))
+        return jnp.asarray(padded.reshape(-1, size, *rows.shape[1:]))
+
+    used = np.pad(subsets, [(0, 0), (0, fill)]).reshape(len(subsets), -1, size)
+    return _Rows(cut(x.astype(np.float32)), cut(y), jnp.asarray(used))
+
+
+def _moments(x: np.ndarray, y: np.ndarray, subsets: np.ndarray) -> _Moments:
+    count = subsets.sum(axis=1)[:, None].astype(np.float64)
+    if not count.all():
+        raise InputError(f'probe: subset {int(np.argmin(count))} has no row to fit.')
+    share = subsets / count
+    mean, target = share @ x, share @ y
+    rows = _blocks(x, y.astype(np.float32), subsets)
+    gram, cross = (np.asarray(v, np.float64) for v in _products(rows, mean, target))
+    gram, cross = gram / count[..., None], cross / count[..., None]
+    spread = np.sqrt(np.einsum('sdd->sd', gram))
+    scale = np.where(spread > CONSTANT * (1 + np.abs(mean)), spread, np.inf)
+    return _Moments(
+        mean, scale, gram / scale[:, :, None] / scale[:, None, :], target, cross / scale[..., None]
+    )
+
+
+@jax.jit
+def _products(rows: _Rows, mean: Array, target: Array) -> tuple[Array, Array]:
+    """Sums of products of features, less their mean, with themselves and with targets."""
+
+    def of_subset(used: Array, mean: Array, target: Array) -> tuple[Array, Array]:
+        def add(sums: tuple[Array, Array], block: _Rows) -> tuple[tuple[Array, Array], None]:
+            z = jnp.where(block.used[:, None], block.x - mean[None], 0)
+            more = _dot(z.T, z), _dot(z.T, block.y - target[None])
+            return jax.tree.map(jnp.add, sums, more), None
+
+        d, k = len(mean), len(target)
+        start = jnp.zeros((d, d), jnp.float32), jnp.zeros((d, k), jnp.float32)
+        return jax.lax.scan(add, start, rows._replace(used=used))[0]
+
+    # One subset after the other: each is a large product, and holds a copy of its rows.
+    return jax.lax.map(
+        lambda own: of_subset(*own),
+        (rows.used, mean.astype(jnp.float32), target.astype(jnp.float32)),
+    )
+
+
+class _Problem(NamedTuple):
+    """One subset and one penalty."""
+
+    rows: _Rows
+    mean: Float[Array, ' d']
+    turn: Float[Array, 'd d']
+    width: Float[Array, ' d']
+    strength: Float[Array, '']
+    present: Bool[Array, ' k']
+
+
+@jax.jit
+def _all_logistic(
+    rows: _Rows, mean: Array, turn: Array, width: Array, strength: Array, present: Array
+) -> tuple[Array, Array]:
+    """Coordinates [s, p, d, k] and biases [s, p, k] of every problem, side by side."""
+    of_subset = _Problem(_Rows(None, None, 0), 0, 0, 0, None, 0)  # type: ignore[arg-type]
+    of_penalty = _Problem(None, None, None, 0, 0, None)  # type: ignore[arg-type]
+    solve = jax.vmap(jax.vmap(_minimised, in_axes=(of_penalty,)), in_axes=(of_subset,))
+    return solve(_Problem(rows, mean, turn, width, strength, present))
+
+
+def _minimised(problem: _Problem) -> tuple[Array, Array]:
+    """The coordinates [d, k] and biases [k] of one problem."""
+    value = functools.partial(_regularised, problem)
+    method = optax.lbfgs()
+    value_and_grad = optax.value_and_grad_from_state(value)
+
+    def unsolved(carry: tuple[Any, Any, Array, Array]) -> Array:
+        *_, norm, step = carry
+        return (step < MOST_STEPS) & (norm > TOLERANCE)
+
+    def improve(carry: tuple[Any, Any, Array, Array]) -> tuple[Any, Any, Array, Array]:
+        at, state, _, step = carry
+        found, slope = value_and_grad(at, state=state)
+        move, state = method.update(slope, state, at, value=found, grad=slope, value_fn=value)
+        norm = optax.tree.norm(optax.tree.get(state, 'grad'))
+        return optax.apply_updates(at, move), state, norm, step + 1
+
+    d, k = len(problem.mean), len(problem.present)
+    start = jnp.zeros((d, k), jnp.float32), jnp.zeros(k, jnp.float32)
+    carry = start, method.init(start), jnp.float32(jnp.inf), jnp.int32(0)
+    return jax.lax.while_loop(unsolved, improve, carry)[0]
+
+
+def _regularised(problem: _Problem, at: tuple[Array, Array]) -> Array:
+    u, bias = at
+    weights = _dot(problem.turn, problem.width[:, None] * u)
+    entropy = _cross_entropy(problem.rows, problem.mean, problem.present, weights, bias)
+    return entropy + problem.strength / 2 * jnp.sum(jnp.square(problem.width[:, None] * u))
+
+
+@jax.custom_vjp
+def _cross_entropy(rows: _Rows, mean: Array, present: Array, weights: Array, bias: Array) -> Array:
+    """The mean over the used rows, among the classes that are present."""
+    return _entropy_and_slopes(rows, mean, present, weights, bias)[0]
+
+
+def _entropy_and_slopes(
+    rows: _Rows, mean: Array, present: Array, weights: Array, bias: Array
+) -> tuple[Array, tuple[Array, Array]]:
+    """The value and its derivatives in one pass, so that no block's logits are kept."""
+
+    def add(sums: Any, block: _Rows) -> tuple[Any, None]:
+        z = block.x - mean[None]
+        logits = jnp.where(present[None], _dot(z, weights) + bias[None], -jnp.inf)
+        log_p = jax.nn.log_softmax(logits)
+        own = jnp.take_along_axis(log_p, block.y[:, None], axis=1)[:, 0]
+        value = -jnp.sum(jnp.where(block.used, own, 0))
+        error = jnp.exp(log_p) - jax.nn.one_hot(block.y, len(bias))
+        error = jnp.where(block.used[:, None], error, 0)
+        return jax.tree.map(jnp.add, sums, (value, _dot(z.T, error), error.sum(axis=0))), None
+
+    start = jnp.float32(0), jnp.zeros_like(weights), jnp.zeros_like(bias)
+    sums, _ = jax.lax.scan(add, start, rows)
+    value, *slopes = jax.tree.map(lambda v: v / rows.used.sum(), sums)
+    return value, tuple(slopes)
+
+
+def _forward(*given: Any) -> tuple[Array, tuple[Array, Array]]:
+    return _entropy_and_slopes(*given)
+
+
+def _backward(slopes: tuple[Array, Array], cotangent: Array) -> tuple[Any, ...]:
+    return None, None, None, *(cotangent * slope for slope in slopes)
+
+
+_cross_entropy.defvjp(_forward, _backward)
+
+
+def _dot(a: Array, b: Array) -> Array:
+    """True float32, whatever the device's default is."""
+    return jnp.matmul(a, b, precision=jax.lax.Precision.HIGHEST)
