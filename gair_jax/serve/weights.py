@@ -1,22 +1,19 @@
 """Parameters ready to use, from wherever they lie, and what they are."""
 
-import concurrent.futures
 import dataclasses
-import hashlib
 import importlib
 import os
 import pathlib
 from typing import Any, NamedTuple
 
 import jax
-import numpy as np
 
 from gair_jax.config import Config, InputError
 from gair_jax.convert import files
-from gair_jax.convert.table import flatten
 from gair_jax.sensors import SensorContract
 from gair_jax.serve import conversion
 from gair_jax.train import checkpoint
+from gair_jax.train.fingerprint import fingerprint
 
 HUB = 'hf://'
 OURS = 'gair_jax'
@@ -103,16 +100,3 @@ def fetch(path: str | os.PathLike[str], revision: str) -> str:
         raise InputError(
             f'{path}: could not be fetched at revision {revision} ({cause}).'
         ) from error
-
-
-def fingerprint(params: dict[str, Any]) -> str:
-    """The sha256 of parameters: of each one's path, type, shape and sha256, sorted by path."""
-    leaves = sorted(flatten(params).items())
-    with concurrent.futures.ThreadPoolExecutor() as pool:
-        lines = pool.map(_line, *zip(*leaves, strict=True)) if leaves else iter(())
-        return hashlib.sha256('\n'.join(lines).encode()).hexdigest()
-
-
-def _line(path: str, leaf: Any) -> str:
-    array = np.array(leaf, order='C')
-    return f'{path} {array.dtype} {array.shape} {hashlib.sha256(array.data).hexdigest()}'
