@@ -89,6 +89,21 @@ def list_datasets() -> list[Dataset]:
             'EuroSAT true-colour chips with coordinates and ten land covers (tile + place)',
             'gair data build eurosat_rgb --source=FOLDER',
         ),
+        Dataset(
+            'hls_burn_scars',
+            'HLS Burn Scars: 804 scenes at 30 m with masks of burnt ground (tile)',
+            'gair data build hls_burn_scars --source=FOLDER',
+        ),
+        Dataset(
+            'ai4smallfarms',
+            'AI4SmallFarms: Sentinel-2 tiles of Cambodia and Vietnam with masks of fields (tile)',
+            'gair data build ai4smallfarms --source=FOLDER',
+        ),
+        Dataset(
+            'crop_type_south_sudan',
+            'crop types of South Sudan: Sentinel-2 series with masks, places unknown (tile)',
+            'gair data build crop_type_south_sudan --source=FOLDER',
+        ),
     ]
 
 
@@ -122,7 +137,7 @@ def _check_tiles(source: store.Store, check: Check) -> dict[int, _Tile]:
     wanted = tuple(source.metadata['bands'])
     found = {}
     for row, tile in _read_all(source.tiles, check.findings):
-        check.crs[tile.crs] += 1
+        check.crs[tile.crs or 'no CRS'] += 1
         check.sizes[tile.bands.shape] += 1
         if tile.band_names != wanted:
             check.findings.append(f'tile {tile.id}: bands are {tile.band_names}, not {wanted}.')
@@ -132,15 +147,21 @@ def _check_tiles(source: store.Store, check: Check) -> dict[int, _Tile]:
     return found
 
 
-def _problems(photo: records.Photo, dates: dict[int, _Tile], total: int) -> Iterator[str]:
+def _problems(
+    photo: records.Photo, dates: dict[int, _Tile], total: int, placed: bool
+) -> Iterator[str]:
+    """What is wrong with a photo; `placed`: the data set says where its photos and tiles lie."""
     name = f'photo {photo.id}'
     if photo.photo:
         try:
             Image.open(io.BytesIO(photo.photo)).load()
         except (OSError, SyntaxError, ValueError) as error:
             yield f'{name}: its image cannot be decoded: {error}.'
+    if not placed and not np.isnan(photo.lonlat).all():
+        yield f'{name}: has a place, and the data set says that places are unknown.'
     try:
-        tiles.check_lonlat(photo.lonlat, name)
+        if placed:
+            tiles.check_lonlat(photo.lonlat, name)
     except InputError as error:
         yield str(error)
         return
@@ -149,7 +170,7 @@ def _problems(photo: records.Photo, dates: dict[int, _Tile], total: int) -> Iter
             yield f'{name}: refers to tile row {row}, and there are {total}.'
         elif row in dates and dates[row].tile != photo.tile:
             yield f'{name}: refers to tile {dates[row].tile}, and stands in {photo.tile}.'
-        elif row in dates:
+        elif row in dates and placed:
             try:
                 tiles.place_in_tile(photo.lonlat, dates[row].bounds, dates[row].crs, name)
             except InputError as error:
@@ -160,11 +181,12 @@ def _problems(photo: records.Photo, dates: dict[int, _Tile], total: int) -> Iter
 def _check_photos(source: store.Store, check: Check, dates: dict[int, _Tile]) -> None:
     findings: list[str] = []
     homes: dict[int, set[str]] = collections.defaultdict(set)
+    placed = source.metadata.get('georeferenced', True)  # older builds do not say
     for split in source.splits:
         for _, photo in _read_all(source.photos(split), findings):
             check.with_photo += bool(photo.photo)
             check.with_tile += photo.tile != records.NO_TILE
-            findings += _problems(photo, dates, check.tiles)
+            findings += _problems(photo, dates, check.tiles, placed)
             homes[photo.tile].add(split)
     homes.pop(records.NO_TILE, None)
     shared = [tile for tile, splits in homes.items() if len(splits) > 1]

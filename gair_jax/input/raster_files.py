@@ -69,7 +69,7 @@ class RasterFile:
         self, source: Any, sensor: SensorContract, band_order: str, box: Sequence[float], crs: str
     ) -> None:
         self.name, self.shape, self.sensor = source.name, source.shape, sensor
-        self.place = _placed(source, box, crs)
+        self.place = placed(source, box, crs)
         try:
             self.band_names = stored_names(source, band_order, sensor.bands)
             self._indices = [int(index) + 1 for index in sensor.select(self.band_names)]
@@ -211,8 +211,12 @@ def check_box(bounds: Float[np.ndarray, '4'], crs: str) -> None:
         raise InputError(f'wrong crs: the box {box} is no place on earth in {crs}') from error
 
 
-def _placed(source: Any, box: Sequence[float], crs: str) -> Georeference:
-    """That of the file itself, or else of the box that is given for it."""
+def placed(source: Any, box: Sequence[float], crs: str) -> Georeference:
+    """That of an open raster, or else of the box that is given for it; empty: none is.
+
+    Raises:
+      InputError: there is neither, it is not north up, or it is nowhere on earth.
+    """
     transform, (height, width) = source.transform, source.shape
     if source.crs is None or transform.is_identity:
         if not len(box):

@@ -18,6 +18,7 @@ def add(verbs: Any) -> None:
     _add_synthetic(sets)
     _add_photos(sets)
     _add_eurosat(sets)
+    _add_masks(sets)
     for parser in sets.choices.values():
         parser.add_argument('--data-dir', default='prepared', help='where prepared sets lie')
         parser.add_argument(
@@ -48,6 +49,18 @@ def _add_eurosat(sets: Any) -> None:
     parser = sets.add_parser('eurosat_rgb', help='EuroSAT RGB chips with coordinates: RS + place')
     parser.add_argument('--source', required=True, help='folder with index.csv and the class zips')
     parser.add_argument('--variant', default='default', help='name of this build')
+
+
+def _add_masks(sets: Any) -> None:
+    """The remote sensing data sets with masks, which take the same options."""
+    for name, text, folder in (
+        ('hls_burn_scars', 'HLS scenes with burn scar masks', 'training/ and validation/'),
+        ('ai4smallfarms', 'Sentinel-2 tiles with masks of small fields', 'sentinel-2-asia/'),
+        ('crop_type_south_sudan', 'Sentinel-2 series with masks of crops', 'southsudan/'),
+    ):
+        parser = sets.add_parser(name, help=text)
+        parser.add_argument('--source', required=True, help=f'folder that holds {folder}')
+        parser.add_argument('--variant', default='default', help='name of this build')
 
 
 def _add_photos(sets: Any) -> None:

@@ -28,7 +28,9 @@ def pack(folder, chunk):
 
 def test_every_data_set_is_listed_with_its_command():
     names = [dataset.name for dataset in catalogue.list_datasets()]
-    assert names == ['synthetic_world', 'photos', 'eurosat_rgb']
+    own = ['synthetic_world', 'photos', 'eurosat_rgb']
+    assert names[:3] == own
+    assert {'hls_burn_scars', 'ai4smallfarms', 'crop_type_south_sudan'} <= set(names)
     assert all(
         d.command.startswith(f'gair data build {d.name} ') for d in catalogue.list_datasets()
     )
