@@ -1,3 +1,4 @@
+import argparse
 import json
 
 import numpy as np
@@ -5,8 +6,9 @@ import pytest
 
 from gair_jax.builders import catalogue, crop_type_south_sudan
 from gair_jax.builders.crop_type_south_sudan import builder
-from gair_jax.config import InputError
+from gair_jax.config import Config, DataConfig, InputError
 from gair_jax.input.latest_dates import latest
+from gair_jax.input.pipeline import Pipeline
 from gair_jax.transfer.tasks import read_tasks
 from gair_jax.verbs import data as verb
 from tests.builders import made, scenes
@@ -76,6 +78,16 @@ def test_fields_have_no_place_and_the_check_accepts_that(built):
     assert np.isnan(photo.lonlat).all() and tiles[0].crs == ''
     assert tiles[0].bounds.tolist() == [0, 160, 160, 0]
     assert tiles[0].transform.tolist() == [10, 0, 0, 0, -10, 160]
+
+
+def test_what_needs_a_place_refuses_them(built):
+    config = Config(batch=2)
+    config.data = DataConfig(dir=str(built[0]), name='crop_type_south_sudan', variant='default')
+    config.input.rs.window = 8
+    with pytest.raises(
+        InputError, match='photo southsudan_00000.: expected lon in .*found lon nan'
+    ):
+        Pipeline(config, 'train').batch(0)
 
 
 @pytest.mark.parametrize(
@@ -208,8 +220,6 @@ def test_a_bad_source_is_named(tmp_path, spoil, message):
 
 
 def test_the_verb_builds_it(tmp_path, capsys):
-    import argparse
-
     parser = argparse.ArgumentParser()
     verb.add(parser.add_subparsers(dest='verb'))
     where = ['--data-dir', str(tmp_path / 'prepared')]

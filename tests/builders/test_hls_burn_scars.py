@@ -92,6 +92,44 @@ def test_the_interleaving_of_a_file_changes_nothing(tmp_path):
     np.testing.assert_array_equal(*arrays)
 
 
+def records(folder):
+    """Every record in stored order, as plain values."""
+    source = made.opened(folder, 'hls_burn_scars')
+    photos = {s: [(p.id, p.tile, p.acquisitions) for p in source.photos(s)] for s in source.splits}
+    return photos, [
+        (t.id, t.bands.tobytes(), t.labels['burn_scars'].tobytes()) for t in source.tiles
+    ]
+
+
+def test_a_stopped_build_goes_on_and_chunks_change_nothing(built, tmp_path, monkeypatch):
+    add, calls = builder._add, []
+
+    def stop(chunk, folder, item):
+        calls.append(item.name)
+        if len(calls) == 6:
+            raise KeyboardInterrupt
+        add(chunk, folder, item)
+
+    monkeypatch.setattr(builder, 'CHUNK_TILES', 2)
+    monkeypatch.setattr(builder, '_add', stop)
+    root = made.write_hls(tmp_path / 'raw')
+    with pytest.raises(KeyboardInterrupt):
+        hls_burn_scars.build(root, data_dir=tmp_path)
+    hls_burn_scars.build(root, data_dir=tmp_path)
+    # Four scenes were staged, the fifth and sixth are made again: 6 + 8 of 12.
+    assert len(calls) == 14 and len(set(calls)) == 12
+    assert records(tmp_path) == records(built[0])
+
+
+def test_a_finished_build_is_not_taken_for_one_of_other_files(tmp_path):
+    root = made.write_hls(tmp_path / 'raw', training=2, validation=1)
+    hls_burn_scars.build(root, data_dir=tmp_path)
+    for path in pair(root, 'validation', 2):
+        path.rename(path.with_name(path.name.replace('2020003', '2020009')))
+    with pytest.raises(InputError, match='holds a build from other input'):
+        hls_burn_scars.build(root, data_dir=tmp_path)
+
+
 def test_the_task_is_in_the_metadata(built):
     metadata = made.opened(built[0], 'hls_burn_scars').metadata
     task = metadata['tasks']['burn_scars']
