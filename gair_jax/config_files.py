@@ -6,13 +6,22 @@ import os
 import sys
 import typing
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from gair_jax.config import Config, InputError, section_of
 
+Kind = TypeVar('Kind')
+
 
 def load(path: str, overrides: Sequence[str] = ()) -> Config:
+    """The config of a training run; as `load_kind`."""
+    return load_kind(Config, path, overrides)
+
+
+def load_kind(kind: type[Kind], path: str, overrides: Sequence[str] = ()) -> Kind:
     """The config of a file (`path` or `path:argument`) with `--config.a.b=value` overrides.
+
+    `kind` is the dataclass that the file's get_config must return.
 
     Raises InputError naming an unknown field, a value of the wrong type, or a missing file; in the
     file as on the command line.
@@ -24,7 +33,7 @@ def load(path: str, overrides: Sequence[str] = ()) -> Config:
     if not os.path.isfile(file):
         raise InputError(f'--config: no such file: {file}')
     for override in overrides:
-        _check_override(override)
+        _check_override(kind, override)
     # Every file is loaded as this one module, in which the names of the file before would stay.
     sys.modules.pop('config_config', None)
     values = flags.FlagValues()
@@ -34,37 +43,46 @@ def load(path: str, overrides: Sequence[str] = ()) -> Config:
         values(command)
     except (flags.IllegalFlagValueError, flags.UnrecognizedFlagError, TypeError) as error:
         raise InputError(' '.join(str(error).split())) from error
-    if not isinstance(values.config, Config):
-        kind = type(values.config).__name__
-        raise InputError(f'{file}: expected get_config to return a gair_jax Config, found {kind}.')
+    if not isinstance(values.config, kind):
+        found = type(values.config).__name__
+        raise InputError(
+            f'{file}: expected get_config to return a gair_jax {kind.__name__}, found {found}.'
+        )
     _check_settings(values.config, 'config')
     return values.config
 
 
-def _check_override(override: str) -> None:
+def _check_override(top: type, override: str) -> None:
     """Refuses an override that is not --config.FIELD=VALUE with a field that exists."""
     name, equals, _ = override.partition('=')
     if not name.startswith('--config.') or not equals:
-        raise InputError(f'{override}: expected --config.FIELD=VALUE (fields: gair_jax/config.py).')
-    kind: Any = Config
+        raise InputError(
+            f'{override}: expected --config.FIELD=VALUE (fields: {_where(top)} lists them).'
+        )
+    kind: Any = top
     for part in name.removeprefix('--config.').split('.'):
         fields = {f.name: f for f in dataclasses.fields(kind)} if kind else {}
         if part not in fields:
-            raise _unknown(name, part, fields)
+            raise _unknown(top, name, part, fields)
         kind = section_of(fields[part])
 
 
-def _unknown(where: str, name: str, known: Iterable[str]) -> InputError:
+def _unknown(kind: type, where: str, name: str, known: Iterable[str]) -> InputError:
     near = difflib.get_close_matches(name, known, 1)
     hint = f' (did you mean {near[0]}?)' if near else ''
-    return InputError(f'{where}: no such setting{hint}; gair_jax/config.py lists them.')
+    return InputError(f'{where}: no such setting{hint}; {_where(kind)} lists them.')
+
+
+def _where(kind: type) -> str:
+    """The file that defines a config."""
+    return kind.__module__.replace('.', '/') + '.py'
 
 
 def _check_settings(section: Any, where: str) -> None:
     """Refuses attributes that are no field, which Python lets a file make, and wrong types."""
     fields = {field.name: field for field in dataclasses.fields(section)}
     for name in sorted(vars(section).keys() - fields.keys()):
-        raise _unknown(f'{where}.{name}', name, fields)
+        raise _unknown(type(section), f'{where}.{name}', name, fields)
     for name, field in fields.items():
         value, wanted = getattr(section, name), section_of(field) or type(field.default)
         if not _fits(value, wanted):

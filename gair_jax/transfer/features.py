@@ -4,6 +4,7 @@ Every array that a compiled function sees has the same shape, so each is compile
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -132,14 +133,16 @@ class Encoders:
         self._sv = jax.jit(lambda params, x: model.encode_sv(params, x)['embedding'])
         self._rs = jax.jit(self._rs_features)
         self._location = jax.jit(model.encode_location)
+        self._localized = jax.jit(self._at_the_point)
 
     def photos(self, pipeline: Pipeline, drawn: Drawn) -> np.ndarray:
         """Street view embeddings [sets, n, d]."""
+        return self._all(functools.partial(over_examples, pipeline, drawn.indices), self._sv, 'sv')
 
-        def run(encode: Encode) -> dict[str, np.ndarray]:
-            return over_examples(pipeline, drawn.indices, encode)
-
-        return self._all(run, self._sv, 'sv')
+    def localized(self, pipeline: Pipeline, drawn: Drawn) -> np.ndarray:
+        """NILI's answers at the photos' points in their windows [sets, n, d]."""
+        run = functools.partial(over_examples, pipeline, drawn.indices)
+        return self._all(run, self._localized, 'rs', 'xy')
 
     def windows(
         self, count: int, read: Callable[[np.ndarray], np.ndarray], names: Sequence[str]
@@ -166,14 +169,29 @@ class Encoders:
         return self._all(lambda encode: over_arrays(arrays, encode), self._location, 'lonlat')
 
     def _all(
-        self, run: Callable[[Encode], dict[str, np.ndarray]], encode: Any, key: str
+        self, run: Callable[[Encode], dict[str, np.ndarray]], encode: Any, *keys: str
     ) -> np.ndarray:
-        found = run(lambda batch: {str(i): encode(p, batch[key]) for i, p in enumerate(self.sets)})
+        def of_all(batch: Batch) -> dict[str, Any]:
+            given = [batch[key] for key in keys]
+            return {str(i): encode(params, *given) for i, params in enumerate(self.sets)}
+
+        found = run(of_all)
         return np.stack([found[str(i)] for i in range(len(self.sets))])
+
+    def _at_the_point(self, params: Params, images: jax.Array, xy: jax.Array) -> jax.Array:
+        grid = self.model.encode_rs(params, images)['patch_grid']
+        return self.model.query(params, grid, xy[:, None])[:, 0]
 
     def _rs_features(self, params: Params, images: jax.Array) -> dict[str, jax.Array]:
         out = self.model.encode_rs(params, images)
         return {'pooled': out['pooled'], 'cells': out['patch_grid']}
+
+
+def evaluated(config: Config) -> Config:
+    """The config with windows placed at random, so that xy says nothing of the place."""
+    placement = 'whole' if config.input.rs.placement == 'whole' else 'random'
+    rs = dataclasses.replace(config.input.rs, placement=placement)
+    return dataclasses.replace(config, input=dataclasses.replace(config.input, rs=rs, augment=True))
 
 
 def without(config: Config, *sides: str) -> Config:

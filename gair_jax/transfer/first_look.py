@@ -5,7 +5,6 @@ untrained rule or the same network at random initialisation scores. `gair_jax.re
 writes the outcome and draws it.
 """
 
-import dataclasses
 import time
 from typing import Any, NamedTuple
 
@@ -15,6 +14,7 @@ from gair_jax.input.store import Store
 from gair_jax.models import gair
 from gair_jax.models.gair import Model, Params
 from gair_jax.transfer import retrieve, suite
+from gair_jax.transfer.features import evaluated
 from gair_jax.transfer.retrieve import Evidence
 from gair_jax.transfer.tasks import Sizes, prepare, read_tasks
 
@@ -60,7 +60,7 @@ def first_look(
     """
     begun = time.monotonic()
     effort = effort or Effort()
-    config = _evaluated(config)
+    config = evaluated(config)
     model, store = gair.build(config), Store(config.data)
     found, notes, evidence = _photos_to_map(model, params, store, effort, seed)
     probes, more = _probes(model, params, store, effort, seed)
@@ -73,13 +73,6 @@ def first_look(
         'first_look_seconds': round(time.monotonic() - begun, 1),
     }
     return FirstLook(summary, evidence)
-
-
-def _evaluated(config: Config) -> Config:
-    """The config with windows placed at random, so that xy says nothing of the place."""
-    placement = 'whole' if config.input.rs.placement == 'whole' else 'random'
-    rs = dataclasses.replace(config.input.rs, placement=placement)
-    return dataclasses.replace(config, input=dataclasses.replace(config.input, rs=rs, augment=True))
 
 
 def _photos_to_map(

@@ -46,9 +46,22 @@ class Splits(NamedTuple):
         return Splits(*(r._replace(features=f) for r, f in zip(self, features, strict=True)))
 
 
+def predictions(splits: Splits, subsets: np.ndarray) -> np.ndarray:
+    """Answers for the test rows of probes that are fitted on subsets of the training rows.
+
+    Args:
+        splits: the rows.
+        subsets: bool [s, n], which training rows each probe is fitted on.
+
+    Returns:
+        Classes int [s, n] for integer targets, else values [s, n, k].
+    """
+    return (_ridge if _is_regression(splits) else _logistic)(*splits, subsets)
+
+
 def probe(splits: Splits) -> np.ndarray:
-    """Predictions for the test rows: classes int [n] for integer targets, else values [n, k]."""
-    return (_ridge if _is_regression(splits) else _logistic)(*splits)
+    """Answers for the test rows of the probe of all training rows: int [n], or values [n, k]."""
+    return predictions(splits, np.ones((1, len(splits.train.targets)), bool))[0]
 
 
 def score(splits: Splits, *, seed: int = 0) -> tuple[float, list[float]]:
@@ -58,34 +71,51 @@ def score(splits: Splits, *, seed: int = 0) -> tuple[float, list[float]]:
     return value(predicted, test.targets), list(interval)
 
 
-def compare(trained: Splits, random: Sequence[Splits], *, seed: int = 0) -> dict[str, Any]:
+def compare(
+    trained: Splits,
+    random: Sequence[Splits],
+    *,
+    subsets: np.ndarray | None = None,
+    seed: int = 0,
+) -> dict[str, Any]:
     """Probes an encoder and the same encoder at random initialisation on the same rows.
 
     Args:
         trained: rows with the encoder's features.
         random: the same rows with the features of one or more random initialisations.
+        subsets: bool [s, n], training rows of several probes, whose scores are averaged; None is
+            one probe of all rows.
         seed: of the bootstrap.
 
     Returns:
         trained, random_init (mean over the initialisations) and floor (the commonest class, or
         the mean), each a score in `metric`, larger is better; 95 % intervals of trained, of
-        random_init and of the gain, drawn over groups; random_init_each; rows and groups tested.
+        random_init and of the gain, drawn over groups; trained_each, a score a subset;
+        random_init_each; rows and groups tested.
     """
-    test = trained.test
-    ours, others = probe(trained), [probe(splits) for splits in random]
-    value = _score_of(trained)
-    each = [value(other, test.targets) for other in others]
+    test, value = trained.test, _score_of(trained)
+    if subsets is None:
+        subsets = np.ones((1, len(trained.train.targets)), bool)
+    ours = predictions(trained, subsets)
+    others = [predictions(splits, subsets) for splits in random]
+    each = [_mean(value, other, test.targets) for other in others]
     return {
-        'trained': value(ours, test.targets),
+        'trained': _mean(value, ours, test.targets),
         'random_init': float(np.mean(each)),
         'floor': 0.0 if value is r2 else majority_accuracy(trained.train.targets, test.targets),
         'metric': 'R2' if value is r2 else 'accuracy',
         'higher_is_better': True,
         **_intervals(value, ours, others, test, seed),
+        'trained_each': [value(one, test.targets) for one in ours],
         'random_init_each': each,
         'test_rows': len(test.targets),
         'test_groups': len(np.unique(test.groups)),
     }
+
+
+def _mean(value: Score, several: np.ndarray, targets: np.ndarray) -> float:
+    """The mean score of answers [s, n, ...]."""
+    return float(np.mean([value(one, targets) for one in several]))
 
 
 def _is_regression(splits: Splits) -> bool:
@@ -102,10 +132,10 @@ def _intervals(
     """95 % intervals; that of the gain is paired, each draw scores both probes on the same rows."""
 
     def one(rows: np.ndarray) -> float:
-        return value(ours[rows], test.targets[rows])
+        return _mean(value, ours[:, rows], test.targets[rows])
 
     def other(rows: np.ndarray) -> float:
-        return float(np.mean([value(o[rows], test.targets[rows]) for o in others]))
+        return float(np.mean([_mean(value, o[:, rows], test.targets[rows]) for o in others]))
 
     return {
         'trained_interval': list(bootstrap(one, test.groups, seed=seed)),
@@ -116,32 +146,26 @@ def _intervals(
     }
 
 
-def _ridge(train: Rows, val: Rows, test: Rows) -> np.ndarray:
+def _ridge(train: Rows, val: Rows, test: Rows, subsets: np.ndarray) -> np.ndarray:
     """Values of the test rows by the penalty whose squared error on val is smallest.
 
     Outputs are standardised, so that the choice of the penalty weighs them alike.
     """
     mean, scale = train.targets.mean(axis=0), train.targets.std(axis=0)
     scale = np.where(scale > 0, scale, 1.0)
-    targets = (train.targets - mean) / scale
-    fits = ridge(train.features, targets, _all(train), RIDGE_PENALTIES)
+    fits = ridge(train.features, (train.targets - mean) / scale, subsets, RIDGE_PENALTIES)
     wanted = (val.targets - mean) / scale
-    errors = np.mean((fits.outputs(val.features)[0] - wanted) ** 2, axis=(1, 2))
-    return fits.outputs(test.features)[0, np.argmin(errors)] * scale + mean
+    errors = np.mean((fits.outputs(val.features) - wanted) ** 2, axis=(2, 3))
+    return fits.chosen(errors.argmin(axis=1)).outputs(test.features)[:, 0] * scale + mean
 
 
-def _logistic(train: Rows, val: Rows, test: Rows) -> np.ndarray:
+def _logistic(train: Rows, val: Rows, test: Rows, subsets: np.ndarray) -> np.ndarray:
     """Classes of the test rows by the penalty whose accuracy on val is best, the strongest first.
 
-    A class that training lacks is never answered.
+    A class that a subset lacks is never answered.
     """
     classes, targets = np.unique(train.targets, return_inverse=True)
-    fits = logistic(train.features, targets, _all(train), LOGISTIC_PENALTIES, len(classes))
-    answers = classes[fits.outputs(val.features)[0].argmax(axis=2)]
-    best = np.argmax(np.mean(answers == val.targets, axis=1))
-    return classes[fits.outputs(test.features)[0, best].argmax(axis=1)]
-
-
-def _all(rows: Rows) -> np.ndarray:
-    """One subset of all rows."""
-    return np.ones((1, len(rows.targets)), bool)
+    fits = logistic(train.features, targets, subsets, LOGISTIC_PENALTIES, len(classes))
+    answers = classes[fits.outputs(val.features).argmax(axis=3)]
+    best = np.mean(answers == val.targets, axis=2).argmax(axis=1)
+    return classes[fits.chosen(best).outputs(test.features)[:, 0].argmax(axis=2)]

@@ -19,7 +19,9 @@ from jaxtyping import Array, Bool, Float, Int
 from gair_jax.config import InputError
 
 BLOCK = 4096  # rows at a time: bounds the memory of all logits together
-MOST_STEPS = 100  # of L-BFGS
+MOST_STEPS = 200  # of L-BFGS
+ARMIJO = 1e-4  # share of the expected gain that a step must bring
+ROUNDING = 1e-7  # of float32
 TOLERANCE = 1e-5  # of the gradient's norm, in coordinates in which the curvature is at most 1
 # A feature that varies less than this, of its mean, carries nothing: scaling it would amplify noise
 CONSTANT = 1e-6
@@ -34,6 +36,10 @@ class Fits(NamedTuple):
     def outputs(self, x: Float[np.ndarray, 'n d']) -> Float[np.ndarray, 's p n k']:
         """Values, or logits, of rows."""
         return np.einsum('nd,spdk->spnk', x, self.weights, optimize=True) + self.bias[:, :, None]
+
+    def chosen(self, penalty: Int[np.ndarray, ' s']) -> 'Fits':
+        """One penalty of each subset, by its position."""
+        return Fits(*(np.stack([v[s, [p]] for s, p in enumerate(penalty)]) for v in self))
 
 
 class _Rows(NamedTuple):
@@ -192,46 +198,78 @@ def _all_logistic(
     return solve(_Problem(rows, mean, turn, width, strength, present))
 
 
+class _Search(NamedTuple):
+    """L-BFGS at the point `at`, about to try a share `length` of `move`."""
+
+    at: tuple[Array, Array]
+    value: Float[Array, '']
+    slope: tuple[Array, Array]
+    memory: Any
+    move: tuple[Array, Array]
+    length: Float[Array, '']
+    step: Int[Array, '']
+
+
 def _minimised(problem: _Problem) -> tuple[Array, Array]:
-    """The coordinates [d, k] and biases [k] of one problem."""
-    value = functools.partial(_regularised, problem)
-    method = optax.lbfgs()
-    value_and_grad = optax.value_and_grad_from_state(value)
+    """The coordinates [d, k] and biases [k] of one problem.
 
-    def unsolved(carry: tuple[Any, Any, Array, Array]) -> Array:
-        *_, norm, step = carry
-        return (step < MOST_STEPS) & (norm > TOLERANCE)
-
-    def improve(carry: tuple[Any, Any, Array, Array]) -> tuple[Any, Any, Array, Array]:
-        at, state, _, step = carry
-        found, slope = value_and_grad(at, state=state)
-        move, state = method.update(slope, state, at, value=found, grad=slope, value_fn=value)
-        norm = optax.tree.norm(optax.tree.get(state, 'grad'))
-        return optax.apply_updates(at, move), state, norm, step + 1
-
+    One pass over the rows a step, whether it is taken or halved: a search that nests loops, as
+    those of optax, takes several times as long to compile.
+    """
+    method = optax.scale_by_lbfgs()
     d, k = len(problem.mean), len(problem.present)
     start = jnp.zeros((d, k), jnp.float32), jnp.zeros(k, jnp.float32)
-    carry = start, method.init(start), jnp.float32(jnp.inf), jnp.int32(0)
-    return jax.lax.while_loop(unsolved, improve, carry)[0]
+    value, slope = _value_and_slope(problem, start)
+    search = _moved(method, start, value, slope, method.init(start), jnp.int32(0))
+
+    def unsolved(search: _Search) -> Array:
+        return (search.step < MOST_STEPS) & (optax.tree.norm(search.slope) > TOLERANCE)
+
+    def improve(search: _Search) -> _Search:
+        step = search.step + 1
+        at = optax.tree.add_scale(search.at, search.length, search.move)
+        value, slope = _value_and_slope(problem, at)
+        expected = search.length * optax.tree.vdot(search.slope, search.move)
+        # Near the end a gain is smaller than the rounding of the value.
+        enough = value <= search.value + ARMIJO * expected + ROUNDING * jnp.abs(search.value)
+        taken = _moved(method, at, value, slope, search.memory, step)
+        halved = search._replace(length=search.length / 2, step=step)
+        return jax.tree.map(functools.partial(jnp.where, enough), taken, halved)
+
+    return jax.lax.while_loop(unsolved, improve, search).at
 
 
-def _regularised(problem: _Problem, at: tuple[Array, Array]) -> Array:
+def _moved(
+    method: optax.GradientTransformation, at: Any, value: Array, slope: Any, memory: Any,
+    step: Array,
+) -> _Search:  # fmt: skip
+    """The search at a new point, with its next move."""
+    move, memory = method.update(slope, memory, at)
+    return _Search(at, value, slope, memory, optax.tree.scale(-1, move), jnp.float32(1), step)
+
+
+def _value_and_slope(
+    problem: _Problem, at: tuple[Array, Array]
+) -> tuple[Array, tuple[Array, Array]]:
+    """The mean cross entropy with its penalty, and the derivatives by coordinates and biases."""
     u, bias = at
-    weights = _dot(problem.turn, problem.width[:, None] * u)
-    entropy = _cross_entropy(problem.rows, problem.mean, problem.present, weights, bias)
-    return entropy + problem.strength / 2 * jnp.sum(jnp.square(problem.width[:, None] * u))
+    width = problem.width[:, None]
+    value, (by_weights, by_bias) = _cross_entropy(
+        problem.rows, problem.mean, problem.present, _dot(problem.turn, width * u), bias
+    )
+    # The eigenvectors do not change the norm of the standardised weights.
+    penalty = problem.strength / 2 * jnp.sum(jnp.square(width * u))
+    by_u = width * _dot(problem.turn.T, by_weights) + problem.strength * jnp.square(width) * u
+    return value + penalty, (by_u, by_bias)
 
 
-@jax.custom_vjp
-def _cross_entropy(rows: _Rows, mean: Array, present: Array, weights: Array, bias: Array) -> Array:
-    """The mean over the used rows, among the classes that are present."""
-    return _entropy_and_slopes(rows, mean, present, weights, bias)[0]
-
-
-def _entropy_and_slopes(
+def _cross_entropy(
     rows: _Rows, mean: Array, present: Array, weights: Array, bias: Array
 ) -> tuple[Array, tuple[Array, Array]]:
-    """The value and its derivatives in one pass, so that no block's logits are kept."""
+    """The mean over the used rows, among the classes that are present, and its derivatives.
+
+    In one pass over the blocks, so that no logits are kept.
+    """
 
     def add(sums: Any, block: _Rows) -> tuple[Any, None]:
         z = block.x - mean[None]
@@ -246,18 +284,7 @@ def _entropy_and_slopes(
     start = jnp.float32(0), jnp.zeros_like(weights), jnp.zeros_like(bias)
     sums, _ = jax.lax.scan(add, start, rows)
     value, *slopes = jax.tree.map(lambda v: v / rows.used.sum(), sums)
-    return value, tuple(slopes)
-
-
-def _forward(*given: Any) -> tuple[Array, tuple[Array, Array]]:
-    return _entropy_and_slopes(*given)
-
-
-def _backward(slopes: tuple[Array, Array], cotangent: Array) -> tuple[Any, ...]:
-    return None, None, None, *(cotangent * slope for slope in slopes)
-
-
-_cross_entropy.defvjp(_forward, _backward)
+    return value, (slopes[0], slopes[1])
 
 
 def _dot(a: Array, b: Array) -> Array:

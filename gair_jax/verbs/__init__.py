@@ -7,6 +7,7 @@ that function runs, so that `gair VERB --help` answers at once.
 VERBS = (
     'train',
     'first_look',
+    'transfer',
     'data',
     'embed',
     'convert',

@@ -1,0 +1,16 @@
+"""Street view, tile and place of the same point, alone and joined (paper section 5.1).
+
+gair transfer --config=configs/transfer/fusion.py --checkpoint=runs/quickstart --out=runs/fusion
+"""
+
+from gair_jax.configs.transfer import linear
+from gair_jax.transfer.settings import TransferConfig
+
+
+def get_config() -> TransferConfig:
+    """Every pair, and all three."""
+    config = linear.get_config()
+    config.features = (
+        'sv', 'rs', 'location', 'sv+rs', 'sv+location', 'rs+location', 'sv+rs+location',
+    )  # fmt: skip
+    return config
