@@ -5,15 +5,15 @@ import dataclasses
 import io
 import os
 import pathlib
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
-from gair_jax.builders import prepared
+from gair_jax.builders import mask_tiles, prepared
 from gair_jax.config import DataConfig, InputError
 from gair_jax.geo import tiles
 from gair_jax.input import records, store
@@ -133,8 +133,20 @@ def _read_all(
             findings.append(str(error))
 
 
+def _odd_masks(tile: records.Acquisition, tasks: Iterable[dict[str, Any]]) -> Iterator[str]:
+    for task in tasks:
+        mask = tile.labels[task['label']]
+        odd = mask[(mask >= len(task['classes'])) & (mask != mask_tiles.IGNORED)]
+        if odd.size:
+            yield (
+                f'tile {tile.id}: {task["label"]}: expected a class below {len(task["classes"])} '
+                f'or {mask_tiles.IGNORED}, found {odd[0]}.'
+            )
+
+
 def _check_tiles(source: store.Store, check: Check) -> dict[int, _Tile]:
     wanted = tuple(source.metadata['bands'])
+    masks = [t for t in source.metadata.get('tasks', {}).values() if t['kind'] == 'mask']
     found = {}
     for row, tile in _read_all(source.tiles, check.findings):
         check.crs[tile.crs or 'no CRS'] += 1
@@ -143,6 +155,7 @@ def _check_tiles(source: store.Store, check: Check) -> dict[int, _Tile]:
             check.findings.append(f'tile {tile.id}: bands are {tile.band_names}, not {wanted}.')
         elif tile.bands.dtype.kind == 'f' and not np.isfinite(tile.bands).all():
             check.findings.append(f'tile {tile.id}: some pixels are not finite.')
+        check.findings += _odd_masks(tile, masks)
         found[row] = _Tile(tile.id, tile.tile, tile.bounds, tile.crs)
     return found
 

@@ -128,7 +128,7 @@ def _dates(path: pathlib.Path) -> list[str]:
 
 
 def _images(root: pathlib.Path, name: str) -> list[tuple[str, Shaped[np.ndarray, 'h w c']]]:
-    """Date and pixels of each image of a field, oldest first."""
+    """Date and pixels of each image of a field, in stored order; packing sorts them by date."""
     path = root / 'npy' / f'{name}.npz'
     stored = _array(path, 's2')
     dates = _dates(root / 's2' / f's2_{name}.json')
@@ -139,8 +139,7 @@ def _images(root: pathlib.Path, name: str) -> list[tuple[str, Shaped[np.ndarray,
             f'{path}: expected a date for each of {stored.shape[3]} images, found {len(dates)}.'
         )
     pixels = [mask_tiles.channels_last(stored[..., i]) for i in range(len(dates))]
-    dated = [(d, mask_tiles.storable(x, path)) for d, x in zip(dates, pixels, strict=True)]
-    return sorted(dated, key=lambda pair: pair[0])
+    return [(date, mask_tiles.storable(x, path)) for date, x in zip(dates, pixels, strict=True)]
 
 
 def crop_mask(truth: Shaped[np.ndarray, 'h w']) -> UInt8[np.ndarray, 'h w']:

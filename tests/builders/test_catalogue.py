@@ -5,6 +5,8 @@ from gair_jax.builders import catalogue, photos, prepared, staging
 from gair_jax.config import InputError
 from tests.builders import scenes, test_staging
 
+MASK = np.array([[0, 1, 255], [0, 2, 0]], np.uint8)
+
 
 def build(folder, tiles=3):
     rows = scenes.write_set(folder, tiles=tiles, photos=2)
@@ -20,7 +22,8 @@ def pack(folder, chunk):
     (folder / 'photos').mkdir()
     stage = folder / 'photos/default.staging'
     staging._stage((stage.mkdir(), stage)[1], lambda index: chunk, 0)
-    metadata = {'bands': ['B02', 'B03', 'B04', 'B05'], 'tasks': {}, 'synthetic': False}
+    tasks = {'m': {'label': 'mask', 'kind': 'mask', 'classes': ['none', 'some']}}
+    metadata = {'bands': ['B02', 'B03', 'B04', 'B05'], 'tasks': tasks, 'synthetic': False}
     labels = {'a': ((), np.float32), 'b': ((2, 3), np.int64)}
     content = prepared.Content(labels=labels, tile_labels=('mask',), metadata=metadata)
     prepared.pack(photos.Photos, 'default', folder, stage, content)
@@ -73,15 +76,18 @@ def test_records_that_disagree_are_found(tmp_path):
         acquisitions=[
             test_staging.acquisition(0),
             {**test_staging.acquisition(1), 'band_names': ('B02', 'B04', 'B03', 'B05')},
+            {**test_staging.acquisition(3), 'labels': {'mask': MASK}},
             {**test_staging.acquisition(2), 'bands': np.full((2, 3, 4), np.nan, np.float32)},
         ],
         dropped=[],
     )
     pack(tmp_path, chunk)
     findings = '\n'.join(catalogue.check(tmp_path, 'photos').findings)
+    assert findings.count('expected a class') == 1
     for text in (
         "tile a1: bands are ('B02', 'B04', 'B03', 'B05')",
         'tile a2: some pixels are not finite',
+        'tile a3: mask: expected a class below 2 or 255, found 2',
         'photo p2: lon 3.000000, lat 4.000000 is outside its tile',
         'photo p3: expected lon in',
         'photo p4: its image cannot be decoded',
