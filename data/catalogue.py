@@ -194,6 +194,7 @@ def _problems(
 def _check_photos(source: store.Store, check: Check, dates: dict[int, _Tile]) -> None:
     findings: list[str] = []
     homes: dict[int, set[str]] = collections.defaultdict(set)
+    names: list[tuple[str, str]] = []
     placed = source.metadata.get('georeferenced', True)  # older builds do not say
     for split in source.splits:
         for _, photo in _read_all(source.photos(split), findings):
@@ -201,6 +202,10 @@ def _check_photos(source: store.Store, check: Check, dates: dict[int, _Tile]) ->
             check.with_tile += photo.tile != records.NO_TILE
             findings += _problems(photo, dates, check.tiles, placed)
             homes[photo.tile].add(split)
+            names.append((split, photo.id))
+    noted = source.metadata.get('splits_sha256')  # older builds do not say
+    if noted and noted != prepared.splits_digest(names):
+        check.findings.append(f'photos of the splits are not those the build noted: {noted}.')
     homes.pop(records.NO_TILE, None)
     shared = [tile for tile, splits in homes.items() if len(splits) > 1]
     check.findings += _summarise(findings, 'photos')

@@ -11,13 +11,14 @@ record's fields, which protobuf chooses anew in every process.
 
 import collections
 import contextlib
+import hashlib
 import io
 import itertools
 import json
 import pathlib
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -175,6 +176,15 @@ def _write(builder: PreparedBuilder, expected: dict[str, int], per_shard: int) -
     assert written == expected, (folder, written, expected)
 
 
+def splits_digest(photos: Iterable[tuple[str, str]]) -> str:
+    """SHA-256 over (split, id) of every photo, whatever their order between splits."""
+    digests = {split: hashlib.sha256() for split in SPLITS}
+    for split, name in photos:
+        digests[split].update(f'{len(name)}:{name}'.encode())
+    whole = [f'{split} {digests[split].hexdigest()}' for split in SPLITS]
+    return hashlib.sha256('\n'.join(whole).encode()).hexdigest()
+
+
 def check_variant(variant: str) -> None:
     """Raises InputError unless the name of a variant can be part of a folder's name."""
     if not re.fullmatch(r'\w[\w-]*', variant, re.ASCII):
@@ -209,7 +219,11 @@ def pack(
     index = _index(folder)
     assert index.splits, f'{folder}: no photos were staged'
     counts = {**index.splits, 'tiles': index.acquisitions}
-    content = content._replace(metadata={**content.metadata, 'counts': counts})
+    staged = staging.read(folder, 'photos', ('id', 'split'))
+    digest = splits_digest((row['split'], row['id']) for row in staged)
+    content = content._replace(
+        metadata={**content.metadata, 'counts': counts, 'splits_sha256': digest}
+    )
     parts = {'acquisitions': {'tiles': index.acquisitions}, 'photos': index.splits}
     if not index.acquisitions:  # TFDS refuses a config without examples.
         del parts['acquisitions']
@@ -276,8 +290,8 @@ def prepare(
         InputError to refuse it.
 
     Returns:
-      The metadata stored with the set: that of `content` and `accept`, `build` (the fingerprint)
-      and `counts` (photos in each split, and acquisitions under 'tiles').
+      The metadata stored with the set: that of `content` and `accept`, `build` (the fingerprint),
+      `counts` (photos in each split, and acquisitions under 'tiles') and `splits_sha256`.
 
     Raises:
       InputError: the variant holds another build, or nothing can be written.

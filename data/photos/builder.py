@@ -1,20 +1,18 @@
 """The import itself: table and files -> staged chunks -> prepared data set, and what failed."""
 
 import collections
-import csv
 import dataclasses
 import functools
 import hashlib
 import json
 import os
 import pathlib
-import shutil
-from typing import Any, NamedTuple
+from typing import Any
 
 import pyarrow as pa
 
 from gair_jax import sensors
-from gair_jax.builders import build_report, prepared, staging
+from gair_jax.builders import build_report, failed_rows, prepared
 from gair_jax.builders.photos import chunks, rasters, tables
 from gair_jax.config import InputError
 
@@ -78,45 +76,8 @@ def _few(rows: list[tables.Row]) -> bool:
     return len(places) < FEW
 
 
-class _Limit(NamedTuple):
-    """How much of a table may fail, and the file that lists what did."""
-
-    source: pathlib.Path
-    max_failed: float
-    report: pathlib.Path
-
-
-def _write_report(path: pathlib.Path, dropped: list[dict[str, Any]]) -> None:
-    part = path.with_suffix('.part')
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open('w', newline='', encoding='utf-8') as file:
-            writer = csv.DictWriter(file, ('row', 'id', 'reason'))
-            writer.writeheader()
-            writer.writerows(sorted(dropped, key=lambda line: line['row']))
-        part.replace(path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise InputError(f'{path}: cannot be written: {error.strerror}') from error
-
-
-def _refuse(dropped: list[dict[str, Any]], total: int, limit: _Limit) -> None:
-    """If more rows failed than may, lists them and raises InputError with the commonest reason."""
-    if len(dropped) < total and len(dropped) <= limit.max_failed * total:
-        return
-    _write_report(limit.report, dropped)
-    kinds = collections.Counter(line['reason'].partition(':')[0] for line in dropped)
-    kind, count = kinds.most_common(1)[0]
-    first = min((x for x in dropped if x['reason'].startswith(kind)), key=lambda x: x['row'])
-    raise InputError(
-        f'{limit.source}: {len(dropped)} of {total} rows cannot be used, and at most '
-        f'{limit.max_failed:.0%} may fail; {count} of them for the reason of row {first["row"]}: '
-        f'{first["reason"]} (all are listed in {limit.report}).'
-    )
-
-
 def _read_rows(
-    source: pathlib.Path, columns: dict[str, str], files: tables.Files, limit: _Limit
+    source: pathlib.Path, columns: dict[str, str], files: tables.Files, limit: failed_rows.Limit
 ) -> tuple[list[tables.Row], bool]:
     """The judged rows of the table, and whether it says their splits.
 
@@ -126,7 +87,7 @@ def _read_rows(
     named = tables.name_columns(source, list(cells[0]), columns)
     rows = tables.judge(cells, named, files)
     problems = [{'row': r.row, 'id': r.id, 'reason': r.problem} for r in rows if r.problem]
-    _refuse(problems, len(rows), limit)
+    failed_rows.refuse(problems, len(rows), limit)
     return rows, 'split' in named
 
 
@@ -153,18 +114,6 @@ def _content(sensor: str) -> prepared.Content:
     bands = list(sensors.contract(sensor).bands)
     metadata = {'bands': bands, 'pixel_m': 10.0, 'synthetic': False, 'tasks': {}}
     return prepared.Content(labels={}, tile_labels=(), metadata=metadata)
-
-
-def _accept(folder: pathlib.Path, *, total: int, limit: _Limit) -> dict[str, Any]:
-    dropped = list(staging.read(folder, 'dropped'))
-    try:
-        _refuse(dropped, total, limit)
-    except InputError:
-        # Nothing of a refused build stays, but for the list of reasons.
-        shutil.rmtree(folder)
-        raise
-    _write_report(limit.report, dropped)
-    return {'failed': len(dropped)}
 
 
 def _notes(failed: int, few: bool, listed: pathlib.Path) -> list[str]:
@@ -221,7 +170,7 @@ def build(
     shares = {'max_failed': max_failed, 'max_nodata': max_nodata}
     _check_options(variant, fractions, shares, sensor, band_order)
     source, root, data_dir = pathlib.Path(table), pathlib.Path(root), pathlib.Path(data_dir)
-    limit = _Limit(source, max_failed, data_dir / Photos.name / f'{variant}_report.csv')
+    limit = failed_rows.Limit(source, max_failed, data_dir / Photos.name / f'{variant}_report.csv')
     rows, split_given = _read_rows(source, columns, tables.Files(root, basename), limit)
     few = not split_given and _few(rows)
     options = chunks.Options(
@@ -245,7 +194,7 @@ def build(
         chunks=len(groups),
         make=functools.partial(chunks.make, job),
         workers=workers,
-        accept=functools.partial(_accept, total=len(rows), limit=limit),
+        accept=functools.partial(failed_rows.accept, total=len(rows), limit=limit),
     )
     notes = _notes(metadata['failed'], few, limit.report)
     return build_report.report(data_dir, Photos.name, variant, metadata, notes)
