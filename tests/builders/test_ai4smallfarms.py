@@ -1,11 +1,15 @@
+import json
+
 import numpy as np
 import pytest
 
+from gair_jax import sensors
 from gair_jax.builders import ai4smallfarms, catalogue
 from gair_jax.builders.ai4smallfarms import builder
 from gair_jax.config import InputError
 from gair_jax.transfer.tasks import read_tasks
 from tests.builders import made
+from tests.shared import shared
 
 
 @pytest.fixture(scope='module')
@@ -89,6 +93,14 @@ def test_the_task_is_in_the_metadata(built):
     assert read_tasks(metadata)[0].classes == ('background', 'field')
     protocol = metadata['tasks']['field_boundaries']['protocol']
     assert (protocol['loss'], protocol['logits'], protocol['repeat']) == ('dice', 1, 2)
+
+
+def test_statistics_are_those_of_the_reference():
+    with np.load(shared('parity/decoders') / 'prep_ai4smallfarms.npz') as case:
+        meta = json.loads(str(case['meta']))['kwargs']
+    statistics = builder._content().metadata['tasks']['field_boundaries']['statistics']
+    assert statistics == {'mean': meta['mean'], 'std': meta['std']}
+    assert [sensors.canonical(band) for band in meta['dataset_bands']] == list(builder.BANDS)
 
 
 def file(root, kind, name='0', split='train'):

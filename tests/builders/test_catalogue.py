@@ -87,7 +87,7 @@ def test_records_that_disagree_are_found(tmp_path):
     for text in (
         "tile a1: bands are ('B02', 'B04', 'B03', 'B05')",
         'tile a2: some pixels are not finite',
-        'tile a3: mask: expected a class below 2 or 255, found 2',
+        'tile a3: mask: expected a class below 2 or 255, found 2.',
         'photo p2: lon 3.000000, lat 4.000000 is outside its tile',
         'photo p3: expected lon in',
         'photo p4: its image cannot be decoded',

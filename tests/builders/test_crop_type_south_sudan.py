@@ -4,6 +4,7 @@ import json
 import numpy as np
 import pytest
 
+from gair_jax import sensors
 from gair_jax.builders import catalogue, crop_type_south_sudan
 from gair_jax.builders.crop_type_south_sudan import builder
 from gair_jax.config import Config, DataConfig, InputError
@@ -12,6 +13,7 @@ from gair_jax.input.pipeline import Pipeline
 from gair_jax.transfer.tasks import read_tasks
 from gair_jax.verbs import data as verb
 from tests.builders import made, scenes
+from tests.shared import shared
 
 
 @pytest.fixture(scope='module')
@@ -107,6 +109,14 @@ def test_the_task_is_in_the_metadata(built):
     task = read_tasks(metadata)[0]
     assert task.dates == 'all' and task.classes == ('sorghum', 'maize', 'rice', 'groundnut')
     assert metadata['tasks']['crop_type']['protocol']['dates'] == 6
+
+
+def test_statistics_are_those_of_the_reference():
+    with np.load(shared('parity/decoders') / 'prep_croptypemapping.npz') as case:
+        meta = json.loads(str(case['meta']))['kwargs']
+    statistics = builder._content().metadata['tasks']['crop_type']['statistics']
+    assert statistics == {'mean': meta['mean'], 'std': meta['std']}
+    assert [sensors.canonical(band) for band in meta['dataset_bands']] == list(builder.BANDS)
 
 
 def npz(root, kind, number=0):
