@@ -25,7 +25,7 @@ COLUMNS = (
     'train_rows', 'test_rows', 'test_groups',
 )  # fmt: skip
 INTERVALS = ('trained_interval', 'random_init_interval', 'gain_interval')
-_SHOWN = ('task', 'features', 'labels', 'metric', 'trained', 'random', 'guess', 'outcome')
+_SHOWN = ('features', 'labels', 'trained', 'random', 'outcome')
 _EXPLAINED = (
     'A linear map from frozen features to the label, fitted on train, its penalty chosen on val, '
     'scored once on test: trained (with half its 95 % interval, drawn over tiles), beside the same '
@@ -76,20 +76,28 @@ def write_table(entries: Sequence[Entry], path: pathlib.Path) -> None:
 
 
 def print_table(entries: Sequence[Entry], console: Console | None = None) -> None:
-    """Prints the scores and what they mean."""
+    """Prints a table a task, and what its figures mean."""
     console = console or Console()
-    table = Table(title='Linear probes of frozen features', title_justify='left')
-    for column in _SHOWN:
-        table.add_column(column, no_wrap=column == 'features')
-    for entry in entries:
-        low, high = entry['trained_interval']
-        table.add_row(
-            entry['task'], entry['features'], f'{entry["train_rows"]}', entry['metric'],
-            f'{entry["trained"]:.3f} ± {(high - low) / 2:.3f}', f'{entry["random_init"]:.3f}',
-            f'{entry["floor"]:.3f}', outcome(entry),
-        )  # fmt: skip
-    console.print(table)
+    for task, own in _by_task(entries).items():
+        title = f'{task} ({own[0]["metric"]}; a guess scores {own[0]["floor"]:.3f})'
+        table = Table(title=title, title_justify='left')
+        for column in _SHOWN:
+            table.add_column(column)
+        for entry in own:
+            low, high = entry['trained_interval']
+            table.add_row(
+                entry['features'], f'{entry["train_rows"]}',
+                f'{entry["trained"]:.3f} ± {(high - low) / 2:.3f}',
+                f'{entry["random_init"]:.3f}', outcome(entry),
+            )  # fmt: skip
+        console.print(table)
     console.print(_EXPLAINED, markup=False)
+
+
+def _by_task(entries: Sequence[Entry]) -> dict[str, list[Entry]]:
+    """Entries of each task, in their order."""
+    names = dict.fromkeys(entry['task'] for entry in entries)
+    return {name: [entry for entry in entries if entry['task'] == name] for name in names}
 
 
 def outcome(entry: Entry) -> str:
@@ -100,18 +108,19 @@ def outcome(entry: Entry) -> str:
 
 def draw(entries: Sequence[Entry], path: pathlib.Path, data: str) -> None:
     """Trained, random and guessed scores: a panel a task, a place a feature and share."""
-    tasks = list(dict.fromkeys(entry['task'] for entry in entries))
+    tasks = _by_task(entries)
     across = min(3, len(tasks))
     down = math.ceil(len(tasks) / across)
     figure = new_figure(4.2 * across, 2.6 * down + 0.8)
     figure.suptitle(f'Linear probes on {data}: points and 95 % intervals on test')
-    for i, task in enumerate(tasks):
-        own = [entry for entry in entries if entry['task'] == task]
-        _panel(figure.add_subplot(down, across, i + 1), task, own, legend=i == 0)
+    for i, (task, own) in enumerate(tasks.items()):
+        axes = figure.add_subplot(down, across, i + 1)
+        _panel(axes, task, own)
+    figure.legend(*axes.get_legend_handles_labels(), loc='outside lower center', ncols=3)
     save(figure, path)
 
 
-def _panel(axes: Any, task: str, entries: Sequence[Entry], *, legend: bool) -> None:
+def _panel(axes: Any, task: str, entries: Sequence[Entry]) -> None:
     at = np.arange(len(entries))
     for name, colour, shift in (('trained', '#c2410c', -0.12), ('random_init', '#475569', 0.12)):
         values = np.array([entry[name] for entry in entries])
@@ -125,8 +134,6 @@ def _panel(axes: Any, task: str, entries: Sequence[Entry], *, legend: bool) -> N
     axes.set_yticks(at, [_named(entry, several) for entry in entries])
     axes.invert_yaxis()
     axes.set_title(f'{task} ({entries[0]["metric"]})', fontsize=10)
-    if legend:
-        axes.legend(fontsize=7, loc='best')
 
 
 def _named(entry: Entry, several: bool) -> str:
