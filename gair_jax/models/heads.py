@@ -32,3 +32,17 @@ class Head(nn.Module):
         for i, width in enumerate(self.hidden):
             x = gelu(dense(width, name=f'hidden_{i}')(x))
         return dense(self.out, name='out')(x)
+
+
+class Probe(nn.Module):
+    """A linear map, or with `hidden` two with a sigmoid between, as wide as the features."""
+
+    out: int
+    hidden: bool = False
+
+    @nn.compact
+    def __call__(self, x: Float[Array, 'b d']) -> Float[Array, 'b k']:
+        """Values of each row."""
+        if self.hidden:
+            x = nn.sigmoid(dense(x.shape[-1], name='hidden')(x))
+        return dense(self.out, name='out')(x)
