@@ -23,7 +23,7 @@ class BatchNorm(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, '*shape c'], train: bool) -> Float[Array, '*shape c']:
-        """x in the compute type; `train`: by the batch's statistics, which are kept.
+        """Values in the compute type; `train`: by the batch's statistics, which are kept.
 
         Raises:
           InputError: training on one value a channel, which has no variance.

@@ -5,7 +5,7 @@ import pytest
 
 from gair_jax.config import InputError
 from gair_jax.models import gair
-from gair_jax.models.heads import ClipHead, Head
+from gair_jax.models.heads import ClipHead, Head, Probe
 from tests.models import small
 
 
@@ -47,3 +47,15 @@ def test_a_model_has_an_image_head_where_it_is_asked_for():
     config.model.clip_hidden = -1
     with pytest.raises(InputError, match='model.clip_hidden: expected at least 0, found -1'):
         gair.build(config)
+
+
+@pytest.mark.parametrize('hidden', [False, True])
+def test_a_probe_is_linear_or_has_a_sigmoid_layer_as_wide_as_the_features(hidden):
+    probe, x = Probe(3, hidden), jax.random.normal(jax.random.key(0), (4, 6))
+    params = jax.tree.map(np.asarray, small.drawn(probe.init, x)['params'])
+    within = np.asarray(x)
+    if hidden:
+        inner = within @ params['hidden']['kernel'] + params['hidden']['bias']
+        within = 1 / (1 + np.exp(-inner))
+    expected = within @ params['out']['kernel'] + params['out']['bias']
+    np.testing.assert_allclose(probe.apply({'params': params}, x), expected, atol=1e-6)
