@@ -19,6 +19,9 @@ def add(verbs: Any) -> None:
     _add_photos(sets)
     _add_eurosat(sets)
     _add_masks(sets)
+    _add_streetscapes(sets)
+    _add_indicators(sets)
+    _add_labelled(sets)
     for parser in sets.choices.values():
         parser.add_argument('--data-dir', default='prepared', help='where prepared sets lie')
         parser.add_argument(
@@ -63,6 +66,46 @@ def _add_masks(sets: Any) -> None:
         parser.add_argument('--variant', default='default', help='name of this build')
 
 
+def _add_streetscapes(sets: Any) -> None:
+    parser = sets.add_parser('global_streetscapes', help='street views with labels of the view')
+    add = parser.add_argument
+    add('--source', required=True, help='folder of the official tables')
+    add('--images', required=True, help='folder of the photos, named <uuid>.jpeg, .jpg or .png')
+    add('--labels', required=True, choices=['perception', 'predicted', 'manual'], help='of which')
+    add('--group-by-sequence', action='store_true', help='a sequence of photos in one split')
+    _add_common(parser)
+
+
+def _add_indicators(sets: Any) -> None:
+    parser = sets.add_parser('indicators', help='socio-economic indicators of your street views')
+    add = parser.add_argument
+    add('--source', required=True, help='folder with allparameters.csv and images.csv')
+    add('--root', default='', help='folder of the photos; without it --source')
+    add('--columns', default=(), type=names, help='targets, with , between; without it ten known')
+    _add_common(parser)
+
+
+def _add_labelled(sets: Any) -> None:
+    parser = sets.add_parser('labelled', help='your own labels of photos or tiles')
+    add = parser.add_argument
+    add('--source', required=True, help='table, or folder of [SPLIT/]CLASS/ folders')
+    add('--root', default='', help='folder of the files in a table; without it that of the table')
+    add('--target', dest='targets', default=[], action='append', help='column of a label; repeats')
+    add('--kind', default='class', choices=['class', 'regression', 'mask'], help='of the labels')
+    add('--classes', default=(), type=names, help='in order, with , between; without it as found')
+    add('--sensor', default='sentinel2_10', help='sensor contract whose bands are taken')
+    _add_common(parser)
+
+
+def _add_common(parser: Any) -> None:
+    """Options of all data sets with labels of photos."""
+    parser.add_argument('--variant', default='default', help='name of this build')
+    parser.add_argument('--seed', type=int, default=0, help='seed of the split')
+    parser.add_argument(
+        '--max-failed', type=float, default=0.2, help='largest share of rows that may fail'
+    )
+
+
 def _add_photos(sets: Any) -> None:
     parser = sets.add_parser(
         'photos',
@@ -102,6 +145,11 @@ def column_map(text: str, known: Iterable[str] = FIELDS) -> dict[str, str]:
                 f'{name!r}: expected KNOWN=YOURS with KNOWN one of {", ".join(known)}'
             )
     return {name: column for name, _, column in pairs}
+
+
+def names(text: str) -> tuple[str, ...]:
+    """`a,b` -> ('a', 'b')."""
+    return tuple(part.strip() for part in text.split(',') if part.strip())
 
 
 def fractions(text: str) -> tuple[float, float, float]:

@@ -1,0 +1,270 @@
+"""Labelled photos and tiles: a frame of rows -> a plan on disk -> staged chunks.
+
+A frame (pandas) has a row for each photo or tile, with the columns of `COLUMNS` and a column
+`label:NAME` for each label of the photo. Builders fill it from their own tables; a row that cannot
+be used carries the reason in `problem`. Rows are kept in columns, so that millions fit in memory.
+"""
+
+import functools
+import hashlib
+import math
+import os
+import pathlib
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from gair_jax import sensors
+from gair_jax.builders import build_report, failed_rows, mask_tiles, prepared, staging
+from gair_jax.builders.photos import images, rasters
+from gair_jax.config import InputError
+from gair_jax.geo import tiles
+
+CHUNK_ROWS = 64
+LABEL = 'label:'
+# row: 1 is the first of the source. photo, tile, mask: paths under the root, '' for none. lon, lat:
+# degrees, nan where not told. date: ISO or ''. problem: 'kind: details', '' if there is none.
+TEXTS = ('id', 'photo', 'tile', 'mask', 'date', 'licence', 'group', 'split', 'problem')
+NUMBERS = ('lon', 'lat', 'heading')
+COLUMNS = ('row', *TEXTS, *NUMBERS)
+
+
+class Job(NamedTuple):
+    """What every chunk needs to know.
+
+    plan: Arrow file with one batch of rows a chunk.
+    root: folder of the files that the rows name.
+    labels: name -> (shape, dtype) of the labels of a photo.
+    placed: off: no row says where it is, and that is fine.
+    sensor: contract whose bands are taken from tiles.
+    mask: name of the label raster of a tile; '' for none.
+    classes: number of classes of that mask.
+    """
+
+    plan: pathlib.Path
+    root: pathlib.Path
+    labels: prepared.Labels
+    placed: bool = True
+    sensor: str = 'sentinel2_10'
+    mask: str = ''
+    classes: int = 0
+
+
+def frame(rows: int, **columns: Any) -> pd.DataFrame:
+    """A frame of that many rows with the columns given, and the others empty."""
+    made = pd.DataFrame({'row': np.arange(1, rows + 1)})
+    for name in TEXTS:
+        made[name] = columns.pop(name, '')
+    for name in NUMBERS:
+        made[name] = columns.pop(name, math.nan)
+    return made.assign(**columns)
+
+
+def mark(rows: pd.DataFrame, where: Any, problem: Any) -> None:
+    """Gives the reason `problem` (text, or a series of texts) to rows that have none yet."""
+    where = where & (rows['problem'] == '')
+    texts = problem[where] if isinstance(problem, pd.Series) else problem
+    rows.loc[where, 'problem'] = texts
+
+
+def _write_plan(path: pathlib.Path, rows: pd.DataFrame) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Not from_pandas, which makes nan null.
+        table = pa.table({name: pa.array(list(rows[name])) for name in rows})
+        with pa.OSFile(str(path), 'wb') as sink, pa.ipc.new_file(sink, table.schema) as writer:
+            for start in range(0, len(rows), CHUNK_ROWS):
+                part = table.slice(start, CHUNK_ROWS).combine_chunks()
+                writer.write_table(part)
+    except OSError as error:
+        path.unlink(missing_ok=True)
+        raise InputError(f'{path}: cannot be written: {error.strerror or error}') from error
+
+
+def digest(rows: pd.DataFrame, root: pathlib.Path) -> str:
+    """Of what the rows say and of the sizes of the files that they name."""
+    found = hashlib.sha256(' '.join(rows.columns).encode())
+    for start in range(0, len(rows), CHUNK_ROWS):
+        part = rows.iloc[start : start + CHUNK_ROWS]
+        found.update(part.to_json(orient='values', double_precision=15).encode())
+    for name in ('photo', 'tile', 'mask'):
+        for file in rows[name]:
+            if file:
+                found.update(f'{file} {os.stat(root / file).st_size}'.encode())
+    return found.hexdigest()
+
+
+def _lonlat(row: dict[str, Any], placed: bool, tile: rasters.Raster | None) -> np.ndarray:
+    lonlat = np.array([row['lon'], row['lat']])
+    if not placed:
+        return np.full(2, np.nan)
+    if np.isnan(lonlat).all() and tile is not None:
+        return tiles.tile_xy_to_lonlat(np.zeros(2), tile.bounds, tile.crs)
+    if np.isnan(lonlat).any():
+        raise InputError('no position: lon or lat is empty')
+    tiles.check_lonlat(lonlat, 'not a place on earth')
+    if tile is not None:
+        tiles.place_in_tile(lonlat, tile.bounds, tile.crs, 'point outside its tile')
+    return lonlat
+
+
+def _tile(job: Job, row: dict[str, Any]) -> tuple[rasters.Raster, dict[str, Any]]:
+    """A tile, and its staged acquisition."""
+    reading = rasters.Reading(sensor=job.sensor, band_order='', max_nodata=0.5)
+    raster = rasters.read(job.root / row['tile'], reading, [], '')
+    masks = {}
+    if job.mask:
+        path = job.root / row['mask']
+        mask = mask_tiles.read_mask(path, raster.bands.shape[:2])
+        mask_tiles.require_classes(mask, (*range(job.classes), mask_tiles.IGNORED), path)
+        masks[job.mask] = mask.astype(np.uint8)
+    staged = {
+        'id': row['tile'],
+        'tile_key': row['tile'],
+        'date': row['date'],
+        'cloud': math.nan,
+        'bands': raster.bands,
+        'band_names': sensors.contract(job.sensor).bands,
+        'bounds': raster.bounds,
+        'crs': raster.crs,
+        'transform': raster.transform,
+        'labels': masks,
+    }
+    return raster, staged
+
+
+def _labels(job: Job, row: dict[str, Any]) -> dict[str, np.ndarray]:
+    return {
+        name: np.array(row[LABEL + name], dtype).reshape(shape)
+        for name, (shape, dtype) in job.labels.items()
+    }
+
+
+def _add(job: Job, row: dict[str, Any], chunk: staging.Chunk) -> None:
+    raster, acquisition = _tile(job, row) if row['tile'] else (None, {})
+    photo = images.read(job.root / row['photo'], 0) if row['photo'] else None
+    copied = ('id', 'heading', 'date', 'licence', 'group', 'split')
+    chunk.photos.append(
+        {
+            **{name: row[name] for name in copied},
+            'photo': photo.jpeg if photo else b'',
+            'lonlat': _lonlat(row, job.placed, raster),
+            'tile_key': row['tile'],
+            'labels': _labels(job, row),
+        }
+    )
+    if acquisition:
+        chunk.acquisitions.append(acquisition)
+
+
+def make(job: Job, index: int) -> staging.Chunk:
+    """Chunk `index` of the plan; what cannot be used is in `dropped`, with the reason."""
+    with pa.memory_map(str(job.plan)) as source:
+        rows = pa.ipc.open_file(source).get_batch(index).to_pylist()
+    chunk = staging.Chunk([], [], [])
+    for row in rows:
+        try:
+            if row['problem']:
+                raise InputError(row['problem'])
+            _add(job, row, chunk)
+        except InputError as error:
+            reason = str(error).rstrip('.')
+            chunk.dropped.append({'row': row['row'], 'id': row['id'], 'reason': reason})
+    return chunk
+
+
+def train_statistics(folder: pathlib.Path, names: list[str]) -> dict[str, dict[str, float]]:
+    """Count, mean and std (of the population) of the known values of labels in staged train."""
+    sums = {name: np.zeros(3) for name in names}
+    for row in staging.read(folder, 'photos', ('labels',), split='train'):
+        for name in names:
+            value = float(row['labels'][name])
+            if math.isfinite(value):
+                sums[name] += (1, value, value**2)
+    found = {}
+    for name, (count, total, squares) in sums.items():
+        if not count:
+            raise InputError(f'target {name}: expected values in train, found none.')
+        mean = total / count
+        std = math.sqrt(max(squares / count - mean**2, 0))
+        found[name] = {'count': int(count), 'mean': mean, 'std': std}
+    return found
+
+
+def _accept(
+    folder: pathlib.Path, *, total: int, limit: failed_rows.Limit, targets: list[str]
+) -> dict[str, Any]:
+    accepted = failed_rows.accept(folder, total=total, limit=limit)
+    if not targets:
+        return accepted
+    return {**accepted, 'train_statistics': train_statistics(folder, targets)}
+
+
+def prepare(
+    builder: type[prepared.PreparedBuilder],
+    rows: pd.DataFrame,
+    job: Job,
+    tasks: dict[str, dict[str, Any]],
+    *,
+    source: pathlib.Path,
+    data_dir: pathlib.Path,
+    variant: str,
+    max_failed: float,
+    workers: int,
+    targets: list[str],
+    notes: list[str],
+) -> build_report.BuildReport:
+    """Prepares a data set from its rows.
+
+    Args:
+      builder: class of the data set.
+      rows: see above, in their final order.
+      job: as chunks need it; `plan` is filled in here.
+      tasks: of the metadata.
+      source: what errors call the source.
+      data_dir: folder that holds prepared data sets.
+      variant: name of this build.
+      max_failed: largest share of rows that may fail, 0..1.
+      workers: processes; never changes the result.
+      targets: labels of which the metadata keep count, mean and std over train
+        (`train_statistics`).
+      notes: sentences for the user.
+
+    Raises:
+      InputError: more rows fail than may, or nothing can be written.
+    """
+    prepared.check_variant(variant)
+    if not 0 <= max_failed <= 1:
+        raise InputError(f'max_failed: expected a share from 0 to 1, found {max_failed}.')
+    job = job._replace(plan=prepared.staging_dir(data_dir, builder.name, variant) / 'plan.arrow')
+    fingerprint = {'rows': digest(rows, job.root), 'job': [job.sensor, job.mask, job.placed]}
+    if not prepared.built(data_dir, builder.name, variant):
+        _write_plan(job.plan, rows)
+    limit = failed_rows.Limit(source, max_failed, data_dir / builder.name / f'{variant}_report.csv')
+    bands = list(sensors.contract(job.sensor).bands) if (rows['tile'] != '').any() else []
+    metadata = prepared.prepare(
+        builder,
+        variant=variant,
+        data_dir=data_dir,
+        fingerprint={**fingerprint, 'tasks': tasks},
+        content=prepared.Content(
+            labels=job.labels,
+            tile_labels=(job.mask,) if job.mask else (),
+            metadata={
+                'bands': bands,
+                'pixel_m': 10.0,
+                'synthetic': False,
+                'georeferenced': job.placed,
+                'tasks': tasks,
+            },
+        ),
+        chunks=math.ceil(len(rows) / CHUNK_ROWS),
+        make=functools.partial(make, job),
+        workers=workers,
+        accept=functools.partial(_accept, total=len(rows), limit=limit, targets=targets),
+    )
+    failed = metadata['failed']
+    why = [f'{failed} rows could not be used; {limit.report} says why.'] if failed else []
+    return build_report.report(data_dir, builder.name, variant, metadata, [*why, *notes])
