@@ -49,8 +49,8 @@ class UPerNetSpec:
         return 1 if self.pyramid else RESCALES[4 * level // levels]
 
 
-def resize(x: Float[Array, 'b h w c'], size: tuple[int, int]) -> Float[Array, 'b i j c']:
-    """Bilinear at half-pixel centres, edges clamped, without antialiasing."""
+def resize(x: Float[Array, 'b h w c'], size: tuple[int, ...]) -> Float[Array, 'b i j c']:
+    """Bilinear to (rows, columns) at half-pixel centres, edges clamped, without antialiasing."""
     return jax.image.resize(x, (len(x), *size, x.shape[-1]), 'bilinear', antialias=False)
 
 
