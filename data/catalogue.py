@@ -14,20 +14,13 @@ from rich.console import Console
 from rich.table import Table
 
 from gair_jax.builders import mask_tiles, prepared
+from gair_jax.builders.known import CAPTION, list_datasets
 from gair_jax.config import DataConfig, InputError
 from gair_jax.geo import tiles
 from gair_jax.input import records, store
 
 # Findings of one kind after the first few say nothing new.
 MAX_EXAMPLES = 5
-
-
-class Dataset(NamedTuple):
-    """A data set that can be built: its name, what it is, and the command that builds it."""
-
-    name: str
-    text: str
-    command: str
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -71,42 +64,6 @@ class _Tile(NamedTuple):
     crs: str
 
 
-def list_datasets() -> list[Dataset]:
-    """The data sets that `gair data build` knows."""
-    return [
-        Dataset(
-            'synthetic_world',
-            'a made-up world with tiles, street views and labels of all nine tasks; not real',
-            'gair data build synthetic_world --variant=tiny',
-        ),
-        Dataset(
-            'photos',
-            'your own photos, Sentinel-2 tiles and places, from a table and files',
-            'gair data build photos --table=TABLE --root=FOLDER --columns=photo=COLUMN,tile=COLUMN',
-        ),
-        Dataset(
-            'eurosat_rgb',
-            'EuroSAT true-colour chips with coordinates and ten land covers (tile + place)',
-            'gair data build eurosat_rgb --source=FOLDER',
-        ),
-        Dataset(
-            'hls_burn_scars',
-            'HLS Burn Scars: 804 scenes at 30 m with masks of burnt ground (tile)',
-            'gair data build hls_burn_scars --source=FOLDER',
-        ),
-        Dataset(
-            'ai4smallfarms',
-            'AI4SmallFarms: Sentinel-2 tiles of Cambodia and Vietnam with masks of fields (tile)',
-            'gair data build ai4smallfarms --source=FOLDER',
-        ),
-        Dataset(
-            'crop_type_south_sudan',
-            'crop types of South Sudan: Sentinel-2 series with masks, places unknown (tile)',
-            'gair data build crop_type_south_sudan --source=FOLDER',
-        ),
-    ]
-
-
 def prepared_variants(data_dir: str | os.PathLike, name: str) -> list[str]:
     """Variants of a data set that lie prepared in a folder."""
     found = pathlib.Path(data_dir).glob(f'{name}/*_photos')
@@ -114,11 +71,12 @@ def prepared_variants(data_dir: str | os.PathLike, name: str) -> list[str]:
 
 
 def print_table(data_dir: str | os.PathLike) -> None:
-    """Prints every data set, the command that builds it, and what is prepared of it."""
-    table = Table('data set', 'what it is', 'how it is built', f'prepared in {data_dir}')
+    """Prints every data set: what it is, its state, where it comes from, how it is built."""
+    table = Table('data set', 'what it is', 'state', 'origin', 'how it is built', caption=CAPTION)
     for known in list_datasets():
-        variants = ', '.join(prepared_variants(data_dir, known.name)) or '-'
-        table.add_row(known.name, known.text, known.command, variants)
+        variants = ', '.join(prepared_variants(data_dir, known.name))
+        state = f'prepared here: {variants}' if variants else known.state
+        table.add_row(known.name, known.text, state, known.origin, known.command or '-')
     Console().print(table)
 
 
@@ -233,7 +191,15 @@ def check(data_dir: str | os.PathLike, name: str, variant: str = 'default') -> C
     Raises:
       InputError: there is no such data set.
     """
-    source = store.Store(DataConfig(dir=os.fspath(data_dir), name=name, variant=variant))
+    try:
+        source = store.Store(DataConfig(dir=os.fspath(data_dir), name=name, variant=variant))
+    except InputError as error:
+        entry = next((known for known in list_datasets() if known.name == name), None)
+        if entry is None:
+            raise InputError(f'{name}: unknown; `gair data list` names the data sets.') from error
+        if not entry.command:
+            raise InputError(f'{name}: cannot be built yet; origin: {entry.origin}.') from error
+        raise InputError(f'{error} Origin of the raw data: {entry.origin}.') from error
     found = Check(splits=dict(source.splits), tiles=len(source.tiles))
     dates = _check_tiles(source, found)
     found.findings = _summarise(found.findings, 'tiles')

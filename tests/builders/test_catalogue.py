@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 
@@ -34,9 +36,30 @@ def test_every_data_set_is_listed_with_its_command():
     own = ['synthetic_world', 'photos', 'eurosat_rgb']
     assert names[:3] == own
     assert {'hls_burn_scars', 'ai4smallfarms', 'crop_type_south_sudan'} <= set(names)
-    assert all(
-        d.command.startswith(f'gair data build {d.name} ') for d in catalogue.list_datasets()
-    )
+    for known in catalogue.list_datasets():
+        built = known.state != 'planned'
+        assert known.command.startswith(f'gair data build {known.name} ' if built else '')
+        assert known.origin and bool(known.command) == built
+    assert 'streetscapes1m' in names
+
+
+def test_a_set_that_is_not_there_is_told_with_its_origin(tmp_path):
+    for name, message in (
+        ('hls_burn_scars', 'no data set.*ibm-nasa-geospatial'),
+        ('nabirds', 'cannot be built yet; origin: TorchSpatial'),
+        ('other', 'unknown'),
+    ):
+        with pytest.raises(InputError, match=message):
+            catalogue.check(tmp_path, name)
+    catalogue.print_table(tmp_path)
+
+
+def test_another_split_than_noted_is_found(tmp_path):
+    build(tmp_path)
+    path = next((tmp_path / 'photos/default_photos').rglob('metadata.json'))
+    found = json.loads(path.read_text())
+    path.write_text(json.dumps({**found, 'splits_sha256': '0'}))
+    assert 'photos of the splits' in catalogue.check(tmp_path, 'photos').findings[0]
 
 
 def test_a_sound_data_set_has_no_findings(tmp_path):
