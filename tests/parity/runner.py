@@ -4,12 +4,21 @@ import dataclasses
 import pathlib
 
 from gair_jax.serve.parity import compare
-from tests.parity import baselines, decoders, encoders, losses, preprocessing, queries, weights
+from tests.parity import (
+    baselines,
+    decoders,
+    encoders,
+    losses,
+    preprocessing,
+    protocol,
+    queries,
+    weights,
+)
 from tests.parity.kinds import KINDS, Data, FileMissing
 
 __all__ = ['KINDS', 'Data', 'Result', 'run']
 # Imported for the kinds that they register.
-MODULES = (baselines, decoders, encoders, losses, preprocessing, queries)
+MODULES = (baselines, decoders, encoders, losses, preprocessing, protocol, queries)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,6 +1,14 @@
 import numpy as np
+import pytest
 
-from gair_jax.scores.intervals import bootstrap
+from gair_jax.config import InputError
+from gair_jax.geo.sphere import great_circle_m
+from gair_jax.scores.intervals import (
+    bootstrap,
+    degree_blocks,
+    paired_difference,
+    spatial_blocks,
+)
 
 
 def test_interval_of_a_mean_has_the_width_of_the_normal_law(rng):
@@ -37,3 +45,54 @@ def test_the_same_seed_gives_the_same_interval():
     values = np.arange(30.0)
     one, two = (bootstrap(lambda rows: values[rows].mean(), np.arange(30)) for _ in range(2))
     assert one == two
+
+
+def test_a_paired_difference_does_not_see_what_both_share(rng):
+    shared, groups = rng.normal(size=50), np.arange(50)
+    value, low, high = paired_difference(
+        lambda r: (shared[r] + 0.25).mean(), lambda r: shared[r].mean(), groups, resamples=50
+    )
+    np.testing.assert_allclose([value, low, high], 0.25)
+
+
+def test_a_paired_difference_has_the_width_of_the_normal_law(rng):
+    one, other = rng.normal(size=(2, 400))
+    value, low, high = paired_difference(
+        lambda r: one[r].mean(), lambda r: other[r].mean(), np.arange(400), resamples=2000
+    )
+    assert np.isclose(value, one.mean() - other.mean())
+    width = 2 * 1.96 * (one - other).std() / np.sqrt(400)
+    assert abs((high - low) / width - 1) < 0.1
+
+
+def same(groups):
+    return groups[:, None] == groups[None]
+
+
+def test_a_block_of_km_is_no_wider_than_its_diagonal(rng):
+    """A cell is at most 1.5 sides wide at its middle, as columns are rounded to a whole number."""
+    lonlat = np.stack([rng.uniform(-1, 1, 300), rng.uniform(50, 52, 300)], axis=-1)
+    groups = spatial_blocks(lonlat, 20)
+    apart = great_circle_m(lonlat[:, None], lonlat[None]) / 1000
+    assert apart[same(groups)].max() < 1.01 * np.hypot(20, 20)
+    assert 0.5 < len(np.unique(groups)) / (222.4 * 140 / 400) < 1.2
+
+
+def test_blocks_are_not_cut_twice_at_the_date_line():
+    both = np.array([[180.0, 10.0], [-180.0, 10.0]])
+    assert spatial_blocks(both, 50).tolist() == degree_blocks(both, 2.0).tolist() == [0, 0]
+
+
+def test_blocks_of_degrees_are_cells_of_the_grid():
+    lonlat = np.array([[0.1, 0.1], [1.9, 1.9], [2.1, 0.1], [0.2, -0.1]])
+    groups = degree_blocks(lonlat, 2.0)
+    expected = [[1, 1, 0, 0], [1, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]
+    np.testing.assert_array_equal(same(groups), np.array(expected, bool))
+
+
+@pytest.mark.parametrize('blocks', [degree_blocks, spatial_blocks])
+def test_a_side_of_nothing_and_a_lonlat_out_of_range_are_refused(blocks):
+    with pytest.raises(InputError, match='block side'):
+        blocks(np.zeros((1, 2)), 0.0)
+    with pytest.raises(InputError, match='lonlat'):
+        blocks(np.array([[0.0, 91.0]]), 1.0)

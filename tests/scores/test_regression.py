@@ -1,6 +1,9 @@
 import numpy as np
-from sklearn.metrics import r2_score
+import pytest
+from sklearn.metrics import mean_absolute_error, mean_squared_error, r2_score
 
+from gair_jax.config import InputError
+from gair_jax.geo.sphere import great_circle_m
 from gair_jax.scores import regression
 
 
@@ -19,3 +22,46 @@ def test_an_output_that_does_not_vary_is_left_out():
     target = np.array([[1.0, 4.0], [2.0, 4.0], [3.0, 4.0]])
     assert regression.r2(np.array([[1.0, 0.0], [2.0, 0.0], [3.0, 0.0]]), target) == 1.0
     assert np.isnan(regression.r2(target[:, 1:], target[:, 1:]))
+
+
+def test_errors_equal_scikit_learn_where_the_target_is_known(rng):
+    target, predicted = rng.normal(size=(40, 2)), rng.normal(size=(40, 2))
+    target[:7, 1] = np.nan
+    found = regression.errors(predicted, target)
+    for column, rows in ((0, slice(0, None)), (1, slice(7, None))):
+        pair = target[rows, column], predicted[rows, column]
+        assert np.isclose(found.rmse[column], np.sqrt(mean_squared_error(*pair)))
+        assert np.isclose(found.mae[column], mean_absolute_error(*pair))
+        assert np.isclose(found.r2[column], r2_score(*pair))
+    assert np.isclose(found.mean()['rmse'], found.rmse.mean())
+
+
+def test_a_target_without_value_is_left_out_of_the_means():
+    target = np.array([[1.0, np.nan], [2.0, np.nan]])
+    found = regression.errors(np.array([[1.0, 5.0], [4.0, 5.0]]), target)
+    assert np.isnan([found.rmse[1], found.mae[1], found.r2[1]]).all()
+    assert found.mean() == {'rmse': np.sqrt(2.0), 'mae': 1.0, 'r2': -7.0}
+
+
+def test_a_missing_prediction_is_not_left_out():
+    found = regression.errors(np.array([[np.nan], [1.0]]), np.array([[0.0], [1.0]]))
+    assert np.isnan(found.rmse[0])
+
+
+def test_the_nearest_place_is_that_of_the_great_circle(rng):
+    def draw(n):
+        return np.stack([rng.uniform(-180, 180, n), rng.uniform(-90, 90, n)], axis=-1)
+
+    places, lonlat = draw(60), draw(200)
+    expected = great_circle_m(lonlat[:, None], places[None]).argmin(axis=1)
+    np.testing.assert_array_equal(regression.nearest_place(places, lonlat), expected)
+
+
+def test_the_nearest_place_may_lie_across_the_date_line():
+    places = np.array([[170.0, 0.0], [-179.9, 0.0]])
+    assert regression.nearest_place(places, np.array([[179.9, 0.0]])).tolist() == [1]
+
+
+def test_no_training_place_is_refused():
+    with pytest.raises(InputError, match='at least one'):
+        regression.nearest_place(np.zeros((0, 2)), np.zeros((1, 2)))
