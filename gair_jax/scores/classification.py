@@ -32,17 +32,18 @@ class ClassScores(NamedTuple):
     @property
     def macro_f1(self) -> np.ndarray:
         """Plain mean over classes, [*batch]."""
-        return self.f1.mean(axis=-1)
+        return np.asarray(self.f1.mean(axis=-1))
 
     @property
     def mean_iou(self) -> np.ndarray:
         """Plain mean over classes, [*batch]."""
-        return self.iou.mean(axis=-1)
+        return np.asarray(self.iou.mean(axis=-1))
 
     @property
     def weighted_f1(self) -> np.ndarray:
         """Mean over classes weighted by their rows, [*batch]."""
-        return (self.f1 * _share(self.support, self.support.sum(axis=-1)[..., None])).sum(axis=-1)
+        share = _share(self.support, self.support.sum(axis=-1)[..., None])
+        return np.asarray((self.f1 * share).sum(axis=-1))
 
 
 def accuracy(predicted: np.ndarray, target: np.ndarray) -> float:

@@ -65,7 +65,7 @@ def per_block(ids: Sequence[str], lonlat: np.ndarray, *, km: float, seed: int = 
 
     No cell is in two parts, so that near rows are not both fitted and scored, but at cells' edges.
     """
-    _check_rows(ids, lonlat, ())
+    _check_rows(ids, lonlat.tolist(), ())
     units = _gathered(ids, spatial_blocks(lonlat, km).tolist())
     parts = _allot(units, np.random.default_rng(seed), 0)
     return Split(*(np.array(sorted(part), np.int64) for part in parts))

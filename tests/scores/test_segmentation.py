@@ -70,7 +70,7 @@ def test_one_logit_is_foreground_above_a_half_and_many_take_the_largest():
 
 
 def test_constant_answers_on_three_quarters_background():
-    """Closed forms: background's IoU is its share 0.75, foreground's 0.25; the other class has 0."""
+    """Closed forms: one class has its share as IoU, the other 0."""
     matrix = np.array([[40, 10], [35, 15]])
     made = segmentation.trivial(matrix, np.array([2, 3]))
     mean_iou = {name: float(class_scores(m).mean_iou) for name, m in made.items()}
