@@ -19,6 +19,7 @@ from gair_jax.transfer.features import Drawn, draw, evaluated
 from gair_jax.transfer.point_features import PointFeatures, seen_by, sides_of
 from gair_jax.transfer.probes import Splits, compare
 from gair_jax.transfer.settings import TransferConfig
+from gair_jax.transfer.splits import few_shot_share
 from gair_jax.transfer.tasks import RANDOM_SEED, SPLITS, Task, label_splits, read_tasks
 
 PROTOCOL = 'linear'
@@ -126,19 +127,10 @@ def _entry(
 def _subsets(settings: TransferConfig, share: float, splits: Splits) -> np.ndarray:
     """Training rows of each draw of a share, bool [s, n]; all rows need one draw only."""
     targets = splits.train.targets
-    if share == 1:
-        return np.ones((1, len(targets)), bool)
-    draws = [few_rows(targets, share, seed=settings.seed + i) for i in range(settings.seeds)]
-    return np.stack(draws)
-
-
-def few_rows(targets: np.ndarray, share: float, *, seed: int) -> np.ndarray:
-    """A share of the rows drawn at random, bool [n]; of each class that share, and at least one."""
-    rng = np.random.default_rng(seed)
-    order = rng.permutation(len(targets))
-    kinds = targets if targets.ndim == 1 else np.zeros(len(targets), int)
-    kept = np.zeros(len(targets), bool)
-    for kind in np.unique(kinds):
-        own = order[kinds[order] == kind]
-        kept[own[: max(1, round(share * len(own)))]] = True
+    kept = np.zeros((1 if share == 1 else settings.seeds, len(targets)), bool)
+    # Several numbers a row have no bins in common: those rows are one stratum.
+    strata = targets if targets.ndim == 1 else np.zeros(len(targets), np.int64)
+    ids = [f'{row:09d}' for row in range(len(targets))]
+    for i, draw_of in enumerate(kept):
+        draw_of[few_shot_share(ids, strata, share, seed=settings.seed + i)] = True
     return kept

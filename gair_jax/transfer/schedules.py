@@ -1,5 +1,8 @@
 """Learning rates of the protocols that are compared with."""
 
+from typing import Any
+
+import jax
 import jax.numpy as jnp
 import optax
 
@@ -17,7 +20,7 @@ def multistep(
     """
     drops = [int(share * steps) for share in at]
 
-    def of_step(step: optax.ScalarOrSchedule) -> jnp.ndarray:
+    def of_step(step: Any) -> jax.Array:
         passed = sum(jnp.where(step >= drop, 1, 0) for drop in drops)
         return jnp.asarray(rate * factor**passed, jnp.float32)
 

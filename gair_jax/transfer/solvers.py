@@ -22,7 +22,7 @@ BLOCK = 4096  # rows at a time: bounds the memory of all logits together
 MOST_STEPS = 200  # of L-BFGS
 ARMIJO = 1e-4  # share of the expected gain that a step must bring
 ROUNDING = 1e-7  # of float32
-TOLERANCE = 1e-5  # of the gradient's norm, in coordinates in which the curvature is at most 1
+TOLERANCE = 1e-4  # of the gradient's norm, in coordinates in which the curvature is at most 1
 # A feature that varies less than this, of its mean, carries nothing: scaling it would amplify noise
 CONSTANT = 1e-6
 
@@ -115,15 +115,20 @@ def logistic(
         raise InputError(f'classes: expected 0 to {classes - 1}, found {y.min()} to {y.max()}.')
     m = _moments(x, np.zeros((len(x), 1)), subsets)
     values, vectors = np.linalg.eigh(m.gram)
-    strength = np.asarray(penalties, np.float64)
+    # The strongest first: each then starts where the one before ended.
+    order = np.argsort(-np.asarray(penalties, np.float64))
+    strength = np.asarray(penalties, np.float64)[order]
     # With this width the curvature of the cross entropy is at most 1 along every coordinate.
     width = 1 / np.sqrt(np.maximum(values, 0)[:, None] / 4 + strength[None, :, None])
     turn = vectors / m.scale[:, :, None]
     present = np.stack([np.isin(np.arange(classes), y[subset]) for subset in subsets])
-    given = [jnp.asarray(v, jnp.float32) for v in (m.mean, turn, width, strength)]
-    found, bias = _all_logistic(_blocks(x, y.astype(np.int32), subsets), *given, present)
-    weights = np.einsum('sde,spek->spdk', turn, width[..., None] * np.asarray(found, np.float64))
-    bias = np.asarray(bias, np.float64) - np.einsum('sd,spdk->spk', m.mean, weights)
+    centre = x.mean(axis=0, dtype=np.float64)
+    rows = _blocks(x - centre, y.astype(np.int32), subsets)
+    given = [jnp.asarray(v, jnp.float32) for v in (m.mean - centre, turn, width, strength)]
+    found, bias = _paths(_Path(rows, given[0], given[1], given[2], given[3], jnp.asarray(present)))
+    back = np.argsort(order)
+    weights = turn[:, None] @ np.asarray(found, np.float64)[:, back]
+    bias = np.asarray(bias, np.float64)[:, back] - np.einsum('sd,spdk->spk', m.mean, weights)
     return Fits(weights, np.where(present[:, None], bias, -np.inf))
 
 
@@ -176,26 +181,35 @@ def _products(rows: _Rows, mean: Array, target: Array) -> tuple[Array, Array]:
     )
 
 
-class _Problem(NamedTuple):
-    """One subset and one penalty."""
+class _Path(NamedTuple):
+    """One subset and, from the strongest, all penalties; or, without `*p`, one of them.
+
+    `turn` leads from coordinates [d, k] to weights; within `width` of each the curvature is 1.
+    """
 
     rows: _Rows
-    mean: Float[Array, ' d']
-    turn: Float[Array, 'd d']
-    width: Float[Array, ' d']
-    strength: Float[Array, '']
-    present: Bool[Array, ' k']
+    mean: Float[Array, '*s d']
+    turn: Float[Array, '*s d d']
+    width: Float[Array, '*batch d']
+    strength: Float[Array, '*p']
+    present: Bool[Array, '*s k']
 
 
 @jax.jit
-def _all_logistic(
-    rows: _Rows, mean: Array, turn: Array, width: Array, strength: Array, present: Array
-) -> tuple[Array, Array]:
-    """Coordinates [s, p, d, k] and biases [s, p, k] of every problem, side by side."""
-    of_subset = _Problem(_Rows(None, None, 0), 0, 0, 0, None, 0)  # type: ignore[arg-type]
-    of_penalty = _Problem(None, None, None, 0, 0, None)  # type: ignore[arg-type]
-    solve = jax.vmap(jax.vmap(_minimised, in_axes=(of_penalty,)), in_axes=(of_subset,))
-    return solve(_Problem(rows, mean, turn, width, strength, present))
+def _paths(paths: _Path) -> tuple[Array, Array]:
+    """Coordinates [s, p, d, k] and biases [s, p, k] of all subsets, side by side."""
+    of_subset = _Path(_Rows(None, None, 0), 0, 0, 0, None, 0)  # type: ignore[arg-type]
+    return jax.vmap(_path, in_axes=(of_subset,))(paths)
+
+
+def _path(path: _Path) -> tuple[Array, Array]:
+    def solve(start: Any, own: tuple[Array, Array]) -> tuple[Any, Any]:
+        found = _minimised(path._replace(width=own[0], strength=own[1]), *start)
+        return found, found
+
+    d, k = len(path.mean), len(path.present)
+    start = jnp.zeros((d, k), jnp.float32), jnp.zeros(k, jnp.float32)
+    return jax.lax.scan(solve, start, (path.width, path.strength))[1]
 
 
 class _Search(NamedTuple):
@@ -210,17 +224,16 @@ class _Search(NamedTuple):
     step: Int[Array, '']
 
 
-def _minimised(problem: _Problem) -> tuple[Array, Array]:
-    """The coordinates [d, k] and biases [k] of one problem.
+def _minimised(path: _Path, start: Array, bias: Array) -> tuple[Array, Array]:
+    """The coordinates [d, k] and biases [k] of one penalty, sought from those of another.
 
     One pass over the rows a step, whether it is taken or halved: a search that nests loops, as
     those of optax, takes several times as long to compile.
     """
-    method = optax.scale_by_lbfgs()
-    d, k = len(problem.mean), len(problem.present)
-    start = jnp.zeros((d, k), jnp.float32), jnp.zeros(k, jnp.float32)
-    value, slope = _value_and_slope(problem, start)
-    search = _moved(method, start, value, slope, method.init(start), jnp.int32(0))
+    method, width = optax.scale_by_lbfgs(), path.width[:, None]
+    begin = start / width, bias
+    value, slope = _value_and_slope(path, begin)
+    search = _moved(method, begin, value, slope, method.init(begin), jnp.int32(0))
 
     def unsolved(search: _Search) -> Array:
         return (search.step < MOST_STEPS) & (optax.tree.norm(search.slope) > TOLERANCE)
@@ -228,7 +241,7 @@ def _minimised(problem: _Problem) -> tuple[Array, Array]:
     def improve(search: _Search) -> _Search:
         step = search.step + 1
         at = optax.tree.add_scale(search.at, search.length, search.move)
-        value, slope = _value_and_slope(problem, at)
+        value, slope = _value_and_slope(path, at)
         expected = search.length * optax.tree.vdot(search.slope, search.move)
         # Near the end a gain is smaller than the rounding of the value.
         enough = value <= search.value + ARMIJO * expected + ROUNDING * jnp.abs(search.value)
@@ -236,7 +249,8 @@ def _minimised(problem: _Problem) -> tuple[Array, Array]:
         halved = search._replace(length=search.length / 2, step=step)
         return jax.tree.map(functools.partial(jnp.where, enough), taken, halved)
 
-    return jax.lax.while_loop(unsolved, improve, search).at
+    u, bias = jax.lax.while_loop(unsolved, improve, search).at
+    return width * u, bias
 
 
 def _moved(
@@ -248,18 +262,16 @@ def _moved(
     return _Search(at, value, slope, memory, optax.tree.scale(-1, move), jnp.float32(1), step)
 
 
-def _value_and_slope(
-    problem: _Problem, at: tuple[Array, Array]
-) -> tuple[Array, tuple[Array, Array]]:
+def _value_and_slope(path: _Path, at: tuple[Array, Array]) -> tuple[Array, tuple[Array, Array]]:
     """The mean cross entropy with its penalty, and the derivatives by coordinates and biases."""
     u, bias = at
-    width = problem.width[:, None]
+    width = path.width[:, None]
     value, (by_weights, by_bias) = _cross_entropy(
-        problem.rows, problem.mean, problem.present, _dot(problem.turn, width * u), bias
+        path.rows, path.mean, path.present, _dot(path.turn, width * u), bias
     )
     # The eigenvectors do not change the norm of the standardised weights.
-    penalty = problem.strength / 2 * jnp.sum(jnp.square(width * u))
-    by_u = width * _dot(problem.turn.T, by_weights) + problem.strength * jnp.square(width) * u
+    penalty = path.strength / 2 * jnp.sum(jnp.square(width * u))
+    by_u = width * _dot(path.turn.T, by_weights) + path.strength * jnp.square(width) * u
     return value + penalty, (by_u, by_bias)
 
 
@@ -270,21 +282,22 @@ def _cross_entropy(
 
     In one pass over the blocks, so that no logits are kept.
     """
+    # Of the rows less `mean`; taken out of the loop, one product serves all subsets.
+    shift = bias - _dot(mean, weights)
 
     def add(sums: Any, block: _Rows) -> tuple[Any, None]:
-        z = block.x - mean[None]
-        logits = jnp.where(present[None], _dot(z, weights) + bias[None], -jnp.inf)
+        logits = jnp.where(present[None], _dot(block.x, weights) + shift[None], -jnp.inf)
         log_p = jax.nn.log_softmax(logits)
         own = jnp.take_along_axis(log_p, block.y[:, None], axis=1)[:, 0]
         value = -jnp.sum(jnp.where(block.used, own, 0))
         error = jnp.exp(log_p) - jax.nn.one_hot(block.y, len(bias))
         error = jnp.where(block.used[:, None], error, 0)
-        return jax.tree.map(jnp.add, sums, (value, _dot(z.T, error), error.sum(axis=0))), None
+        return jax.tree.map(jnp.add, sums, (value, _dot(block.x.T, error), error.sum(axis=0))), None
 
     start = jnp.float32(0), jnp.zeros_like(weights), jnp.zeros_like(bias)
     sums, _ = jax.lax.scan(add, start, rows)
-    value, *slopes = jax.tree.map(lambda v: v / rows.used.sum(), sums)
-    return value, (slopes[0], slopes[1])
+    value, by_weights, by_bias = jax.tree.map(lambda v: v / rows.used.sum(), sums)
+    return value, (by_weights - mean[:, None] * by_bias[None], by_bias)
 
 
 def _dot(a: Array, b: Array) -> Array:
