@@ -18,6 +18,22 @@ class Dataset(NamedTuple):
     origin: str
 
 
+TORCHSPATIAL = 'TorchSpatial, DOI 10.6084/m9.figshare.26026798'
+_PLACES = {
+    'birdsnap': 'species from place: BirdSnap',
+    'birdsnap_ebird': 'species from place: BirdSnap with eBird places',
+    'nabirds': 'species from place: NABirds with eBird places',
+    'inat2017': 'species from place: iNaturalist 2017',
+    'inat2018': 'species from place: iNaturalist 2018',
+    'yfcc': 'scenes from place: YFCC',
+    'fmow': 'land use from place: fMoW',
+    'mosaiks_population': 'population from place: MOSAIKS',
+    'mosaiks_elevation': 'elevation from place: MOSAIKS',
+    'mosaiks_forest_cover': 'forest cover from place: MOSAIKS',
+    'mosaiks_nightlights': 'night lights from place: MOSAIKS',
+}
+
+
 def list_datasets() -> list[Dataset]:
     """Every data set that can be built, and those of the paper that cannot yet."""
     return [
@@ -91,81 +107,10 @@ def list_datasets() -> list[Dataset]:
             'planned',
             'Global Streetscapes and Sentinel-2',
         ),
-        Dataset(
-            'birdsnap',
-            'species from place: BirdSnap',
-            '',
-            'planned',
-            'TorchSpatial, DOI 10.6084/m9.figshare.26026798',
-        ),
-        Dataset(
-            'birdsnap_ebird',
-            'species from place: BirdSnap with eBird places',
-            '',
-            'planned',
-            'TorchSpatial, DOI 10.6084/m9.figshare.26026798',
-        ),
-        Dataset(
-            'nabirds',
-            'species from place: NABirds with eBird places',
-            '',
-            'planned',
-            'TorchSpatial, DOI 10.6084/m9.figshare.26026798',
-        ),
-        Dataset(
-            'inat2017',
-            'species from place: iNaturalist 2017',
-            '',
-            'planned',
-            'TorchSpatial, DOI 10.6084/m9.figshare.26026798',
-        ),
-        Dataset(
-            'inat2018',
-            'species from place: iNaturalist 2018',
-            '',
-            'planned',
-            'TorchSpatial, DOI 10.6084/m9.figshare.26026798',
-        ),
-        Dataset(
-            'yfcc',
-            'scenes from place: YFCC',
-            '',
-            'planned',
-            'TorchSpatial, DOI 10.6084/m9.figshare.26026798',
-        ),
-        Dataset(
-            'fmow',
-            'land use from place: fMoW',
-            '',
-            'planned',
-            'TorchSpatial, DOI 10.6084/m9.figshare.26026798',
-        ),
-        Dataset(
-            'mosaiks_population',
-            'population from place: MOSAIKS',
-            '',
-            'planned',
-            'TorchSpatial, DOI 10.6084/m9.figshare.26026798',
-        ),
-        Dataset(
-            'mosaiks_elevation',
-            'elevation from place: MOSAIKS',
-            '',
-            'planned',
-            'TorchSpatial, DOI 10.6084/m9.figshare.26026798',
-        ),
-        Dataset(
-            'mosaiks_forest_cover',
-            'forest cover from place: MOSAIKS',
-            '',
-            'planned',
-            'TorchSpatial, DOI 10.6084/m9.figshare.26026798',
-        ),
-        Dataset(
-            'mosaiks_nightlights',
-            'night lights from place: MOSAIKS',
-            '',
-            'planned',
-            'TorchSpatial, DOI 10.6084/m9.figshare.26026798',
-        ),
+        *_of_places(),
     ]
+
+
+def _of_places() -> list[Dataset]:
+    """Those that are scored from the place, with features of images where they have some."""
+    return [Dataset(name, text, '', 'planned', TORCHSPATIAL) for name, text in _PLACES.items()]
