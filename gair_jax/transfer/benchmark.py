@@ -5,6 +5,7 @@ that their scores can be compared. Beside each stand the same encoder with rando
 answer that ignores its input.
 """
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -51,8 +52,7 @@ def evaluate(
         InputError: a setting, the data set or an encoder that is asked for cannot be used.
     """
     _require_ranges(settings)
-    run.data = settings.data
-    run = evaluated(run)
+    run = evaluated(dataclasses.replace(run, data=settings.data))
     store = Store(run.data)
     tasks = _tasks(settings, store)
     wanted = sorted({side for name in settings.features for side in sides_of(name)})
