@@ -19,6 +19,8 @@ from typing import Any, BinaryIO, NamedTuple
 from gair_jax.config import InputError
 
 LOST = 76  # exit code: another process of the run is gone
+# Exit codes that all processes reach after the same step: done, a non-finite step, a signal.
+_TOGETHER = (0, 3, 75)
 HEARTBEAT_SECONDS = 20  # without a sign of life a process counts as lost
 MEETING_SECONDS = 3600  # the longest that processes wait for each other's compilations
 VARIABLES = ('JAX_COORDINATOR_ADDRESS', 'JAX_NUM_PROCESSES', 'JAX_PROCESS_ID')
@@ -138,8 +140,9 @@ class Outcome:
 def joined(launch: Launch) -> Iterator[Outcome]:
     """Joins the other processes, before any other use of JAX, and leaves as the outcome asks.
 
-    After success all leave together. Otherwise the process ends at once, as the others may be
-    waiting in a collective for ever: it is for them to notice.
+    Where all end after the same step they leave together: process 0 holds what the others listen
+    to, and would seem lost if it went first. Otherwise the process ends at once, as the others may
+    be waiting in a collective for ever: it is for them to notice.
 
     The others may also fail to come in time, which is a loss like any other.
     """
@@ -163,11 +166,12 @@ def joined(launch: Launch) -> Iterator[Outcome]:
             outcome.code = LOST
     except BaseException:
         traceback.print_exc()
+    if outcome.code in _TOGETHER:
+        jax.distributed.shutdown()
     if outcome.code:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(outcome.code)
-    jax.distributed.shutdown()
 
 
 def _join(launch: Launch) -> None:

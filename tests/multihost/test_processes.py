@@ -9,6 +9,7 @@ import pytest
 from gair_jax.config import InputError
 from gair_jax.train import processes
 from gair_jax.train.processes import Launch
+from tests.multihost.runs import environment, free_port
 
 NONE = ('', 0, -1, False)
 THREE = {'JAX_COORDINATOR_ADDRESS': 'a:1', 'JAX_NUM_PROCESSES': '4', 'JAX_PROCESS_ID': '2'}
@@ -68,6 +69,29 @@ def test_a_loss_is_known_wherever_it_comes_up(monkeypatch, capsys):
     assert capsys.readouterr().err == 'gair: a: expected b.\n'
     assert joined_and_failed(monkeypatch, RuntimeError('a mistake of ours')) == [1]
     assert 'Traceback' in capsys.readouterr().err
+
+
+LATE = """
+import sys, time
+from gair_jax.train import processes
+index, port, code = map(int, sys.argv[1:])
+with processes.joined(processes.Launch(f'localhost:{port}', 2, index)) as outcome:
+    time.sleep(3 * index)
+    outcome.code = code
+"""
+
+
+@pytest.mark.parametrize('code', [0, 3, 75])
+def test_processes_that_end_after_the_same_step_wait_for_the_last_to_say_so(code):
+    port = str(free_port())
+    both = [
+        subprocess.Popen(
+            [sys.executable, '-c', LATE, str(index), port, str(code)],
+            env=environment(1, port, 1, index),
+        )
+        for index in range(2)
+    ]
+    assert [process.wait(timeout=60) for process in both] == [code, code]
 
 
 WATCH = """
