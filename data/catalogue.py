@@ -1,4 +1,4 @@
-"""Which data sets there are, and whether a prepared one is sound."""
+"""Whether a prepared data set is sound, or its raw files are all there."""
 
 import collections
 import dataclasses
@@ -10,11 +10,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
-from rich.console import Console
-from rich.table import Table
 
-from gair_jax.builders import mask_tiles, prepared
-from gair_jax.builders.known import CAPTION, list_datasets
+from gair_jax.builders import mask_tiles, prepared, raw_files
+from gair_jax.builders.known import Dataset, list_datasets
 from gair_jax.config import DataConfig, InputError
 from gair_jax.geo import tiles
 from gair_jax.input import records, store
@@ -62,22 +60,6 @@ class _Tile(NamedTuple):
     tile: int
     bounds: np.ndarray
     crs: str
-
-
-def prepared_variants(data_dir: str | os.PathLike, name: str) -> list[str]:
-    """Variants of a data set that lie prepared in a folder."""
-    found = pathlib.Path(data_dir).glob(f'{name}/*_photos')
-    return sorted(path.name.removesuffix('_photos') for path in found)
-
-
-def print_table(data_dir: str | os.PathLike) -> None:
-    """Prints every data set: what it is, its state, where it comes from, how it is built."""
-    table = Table('data set', 'what it is', 'state', 'origin', 'how it is built', caption=CAPTION)
-    for known in list_datasets():
-        variants = ', '.join(prepared_variants(data_dir, known.name))
-        state = f'prepared here: {variants}' if variants else known.state
-        table.add_row(known.name, known.text, state, known.origin, known.command or '-')
-    Console().print(table)
 
 
 def _read_all(
@@ -194,9 +176,7 @@ def check(data_dir: str | os.PathLike, name: str, variant: str = 'default') -> C
     try:
         source = store.Store(DataConfig(dir=os.fspath(data_dir), name=name, variant=variant))
     except InputError as error:
-        entry = next((known for known in list_datasets() if known.name == name), None)
-        if entry is None:
-            raise InputError(f'{name}: unknown; `gair data list` names the data sets.') from error
+        entry = _known(name)
         if not entry.command:
             raise InputError(f'{name}: cannot be built yet; origin: {entry.origin}.') from error
         raise InputError(f'{error} Origin of the raw data: {entry.origin}.') from error
@@ -208,3 +188,25 @@ def check(data_dir: str | os.PathLike, name: str, variant: str = 'default') -> C
     if counts and counts != {**found.splits, 'tiles': found.tiles}:
         found.findings.append(f'counts differ from those the build noted: {counts}.')
     return found
+
+
+def missing_files(root: str | os.PathLike, name: str) -> list[str]:
+    """A sentence for each raw file of a data set that a folder lacks, with its origin.
+
+    Args:
+      root: what `gair data build NAME --source` takes.
+      name: of the data set.
+
+    Raises:
+      InputError: there is no such data set or folder, or its raw files have no form of their own.
+    """
+    entry = _known(name)
+    absent = raw_files.missing(name, pathlib.Path(root))
+    return [f'{path}: missing; origin: {entry.origin}.' for path in absent]
+
+
+def _known(name: str) -> Dataset:
+    for entry in list_datasets():
+        if entry.name == name:
+            return entry
+    raise InputError(f'{name}: unknown; `gair data list` names the data sets.')

@@ -39,6 +39,8 @@ class Job(NamedTuple):
     labels: name -> (shape, dtype) of the labels of a photo.
     placed: off: no row says where it is, and that is fine.
     sensor: contract whose bands are taken from tiles.
+    band_order: of tiles, as `rasters.Reading` has it.
+    side: rows and columns of every tile; 0: any.
     mask: name of the label raster of a tile; '' for none.
     classes: number of classes of that mask.
     """
@@ -48,6 +50,8 @@ class Job(NamedTuple):
     labels: prepared.Labels
     placed: bool = True
     sensor: str = 'sentinel2_10'
+    band_order: str = ''
+    side: int = 0
     mask: str = ''
     classes: int = 0
 
@@ -112,8 +116,12 @@ def _lonlat(row: dict[str, Any], placed: bool, tile: rasters.Raster | None) -> n
 
 def _tile(job: Job, row: dict[str, Any]) -> tuple[rasters.Raster, dict[str, Any]]:
     """A tile, and its staged acquisition."""
-    reading = rasters.Reading(sensor=job.sensor, band_order='', max_nodata=0.5)
+    reading = rasters.Reading(sensor=job.sensor, band_order=job.band_order, max_nodata=0.5)
     raster = rasters.read(job.root / row['tile'], reading, [], '')
+    height, width = raster.bands.shape[:2]
+    if job.side and (height, width) != (job.side, job.side):
+        expected = f'{job.side} x {job.side}'
+        raise InputError(f'wrong size: expected {expected} pixels, found {height} x {width}')
     masks = {}
     if job.mask:
         path = job.root / row['mask']

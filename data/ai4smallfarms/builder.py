@@ -27,6 +27,7 @@ from gair_jax.config import InputError
 BANDS = ('B02', 'B03', 'B04', 'B08')
 LABEL = 'field_boundaries'
 UNNAMED = {4: (0, 1, 2, 3), 10: (1, 2, 3, 7)}  # where the bands stand in files without names
+FOLDER = 'sentinel-2-asia'
 FOLDERS = {'train': ('train',), 'val': ('val', 'validate'), 'test': ('test',)}
 CHUNK_TILES = 8
 
@@ -55,7 +56,7 @@ def _folder(root: pathlib.Path, split: str) -> pathlib.Path:
 def _items(source: pathlib.Path) -> list[_Item]:
     items = []
     for split in prepared.SPLITS:
-        folder = _folder(source / 'sentinel-2-asia', split)
+        folder = _folder(source / FOLDER, split)
         images = mask_tiles.names(folder / 'images', '.tif')
         mask_tiles.require_pairs(folder, images, mask_tiles.names(folder / 'masks', '.tif'))
         items += [_Item(split, folder, name) for name in images]

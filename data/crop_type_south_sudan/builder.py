@@ -39,6 +39,7 @@ BANDS = sensors.TEN_BANDS
 LABEL = 'crop_type'
 CLASSES = ('sorghum', 'maize', 'rice', 'groundnut')
 PIXEL_M = 10.0
+FOLDER, LIST = 'southsudan', 'list_eval_partition.csv'
 COLUMNS = ('id', 'partition')
 CHUNK_FIELDS = 16
 
@@ -47,7 +48,7 @@ class CropTypeSouthSudan(prepared.PreparedBuilder):
     """Sentinel-2 series of fields in South Sudan with masks of crops, as remote sensing."""
 
 
-class _Item(NamedTuple):
+class Item(NamedTuple):
     """A field: its row in the list, counted from 1, its name, and its split."""
 
     row: int
@@ -71,7 +72,7 @@ def _rows(path: pathlib.Path) -> list[dict[str, str]]:
     return rows
 
 
-def _item(path: pathlib.Path, number: int, row: dict[str, str]) -> _Item:
+def _item(path: pathlib.Path, number: int, row: dict[str, str]) -> Item:
     # Digits alone: the id becomes part of a path.
     id_, partition = (str(row[name] or '').strip() for name in COLUMNS)
     if not (id_.isascii() and id_.isdecimal()):
@@ -80,17 +81,27 @@ def _item(path: pathlib.Path, number: int, row: dict[str, str]) -> _Item:
         raise InputError(
             f'{path}: row {number}: expected partition 0, 1 or 2, found {partition!r}.'
         )
-    return _Item(number, f'southsudan_{int(id_):06d}', prepared.SPLITS[int(partition)])
+    return Item(number, f'southsudan_{int(id_):06d}', prepared.SPLITS[int(partition)])
 
 
-def _items(root: pathlib.Path) -> list[_Item]:
-    path = root / 'list_eval_partition.csv'
-    items = [_item(path, number, row) for number, row in enumerate(_rows(path), 1)]
-    names = [item.name for item in items]
+def items(root: pathlib.Path) -> list[Item]:
+    """The fields that `southsudan/` lists; InputError for a list that cannot be used."""
+    path = root / LIST
+    found = [_item(path, number, row) for number, row in enumerate(_rows(path), 1)]
+    names = [item.name for item in found]
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise InputError(f'{path}: expected each id once, found {twice} twice.')
-    return items
+    return found
+
+
+def files(root: pathlib.Path, item: Item) -> tuple[pathlib.Path, pathlib.Path, pathlib.Path]:
+    """Images, truth and dates of a field."""
+    return (
+        root / 'npy' / f'{item.name}.npz',
+        root / 'truth' / f'{item.name}.npz',
+        root / 's2' / f's2_{item.name}.json',
+    )
 
 
 def _array(path: pathlib.Path, name: str) -> np.ndarray:
@@ -127,11 +138,12 @@ def _dates(path: pathlib.Path) -> list[str]:
         raise InputError(f'{path}: expected dates like 2017-01-15: {error}.') from error
 
 
-def _images(root: pathlib.Path, name: str) -> list[tuple[str, Shaped[np.ndarray, 'h w c']]]:
+def _images(
+    path: pathlib.Path, dated: pathlib.Path
+) -> list[tuple[str, Shaped[np.ndarray, 'h w c']]]:
     """Date and pixels of each image of a field, in stored order; packing sorts them by date."""
-    path = root / 'npy' / f'{name}.npz'
     stored = _array(path, 's2')
-    dates = _dates(root / 's2' / f's2_{name}.json')
+    dates = _dates(dated)
     if stored.ndim != 4 or stored.shape[0] != len(BANDS) or 0 in stored.shape:
         raise InputError(f'{path}: expected s2 [{len(BANDS)}, h, w, dates], found {stored.shape}.')
     if len(dates) != stored.shape[3]:
@@ -150,8 +162,7 @@ def crop_mask(truth: Shaped[np.ndarray, 'h w']) -> UInt8[np.ndarray, 'h w']:
     return mask
 
 
-def _mask(root: pathlib.Path, name: str, shape: tuple[int, ...]) -> UInt8[np.ndarray, 'h w']:
-    path = root / 'truth' / f'{name}.npz'
+def _mask(path: pathlib.Path, shape: tuple[int, ...]) -> UInt8[np.ndarray, 'h w']:
     truth = _array(path, 'truth')
     if truth.shape != shape:
         raise InputError(f'{path}: expected truth {shape} as its images, found {truth.shape}.')
@@ -168,8 +179,9 @@ def local_grid(shape: tuple[int, ...]) -> Georeference:
     )
 
 
-def _add(chunk: staging.Chunk, root: pathlib.Path, item: _Item) -> None:
-    images = _images(root, item.name)
+def _add(chunk: staging.Chunk, root: pathlib.Path, item: Item) -> None:
+    pixels, truth, dated = files(root, item)
+    images = _images(pixels, dated)
     shape = images[0][1].shape[:2]
     tile = mask_tiles.Tile(
         id=item.name,
@@ -179,12 +191,12 @@ def _add(chunk: staging.Chunk, root: pathlib.Path, item: _Item) -> None:
         lonlat=np.full(2, np.nan),
         place=local_grid(shape),
         label=LABEL,
-        mask=_mask(root, item.name, shape),
+        mask=_mask(truth, shape),
     )
     mask_tiles.add(chunk, tile, BANDS, images)
 
 
-def _make(root: pathlib.Path, items: list[_Item], index: int) -> staging.Chunk:
+def _make(root: pathlib.Path, items: list[Item], index: int) -> staging.Chunk:
     chunk = staging.Chunk([], [], [])
     for item in items[index * CHUNK_FIELDS : (index + 1) * CHUNK_FIELDS]:
         try:
@@ -267,28 +279,20 @@ def build(
       InputError: the list or a field is not as described above, no field can be read, or nothing
         can be written.
     """
-    root, data_dir = pathlib.Path(source) / 'southsudan', pathlib.Path(data_dir)
-    items = _items(root)
-    files = [
-        path
-        for item in items
-        for path in (
-            root / 'npy' / f'{item.name}.npz',
-            root / 'truth' / f'{item.name}.npz',
-            root / 's2' / f's2_{item.name}.json',
-        )
-    ]
-    listed = [list(item) for item in items]
+    root, data_dir = pathlib.Path(source) / FOLDER, pathlib.Path(data_dir)
+    fields = items(root)
+    paths = [path for item in fields for path in files(root, item)]
+    listed = [list(item) for item in fields]
     metadata = prepared.prepare(
         CropTypeSouthSudan,
         variant=variant,
         data_dir=data_dir,
-        fingerprint={'fields': listed, 'files': mask_tiles.listing(root, files)},
+        fingerprint={'fields': listed, 'files': mask_tiles.listing(root, paths)},
         content=_content(),
-        chunks=math.ceil(len(items) / CHUNK_FIELDS),
-        make=functools.partial(_make, root, items),
+        chunks=math.ceil(len(fields) / CHUNK_FIELDS),
+        make=functools.partial(_make, root, fields),
         workers=workers,
-        accept=functools.partial(_accept, total=len(items)),
+        accept=functools.partial(_accept, total=len(fields)),
     )
     notes = [f'Left out: {sentence}.' for sentence in metadata['skipped']]
     return build_report.report(data_dir, CropTypeSouthSudan.name, variant, metadata, notes)

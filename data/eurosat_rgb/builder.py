@@ -30,6 +30,7 @@ from gair_jax.geo import tiles
 SIDE = 64
 PIXEL_M = 10.0
 MARK = 32.5  # Columns and rows from the corner to the place that lat and lon mark.
+INDEX = 'index.csv'
 COLUMNS = ('name', 'class', 'lat', 'lon', 'split', 'block', 'zip')
 CLASSES = (
     'AnnualCrop',
@@ -43,6 +44,14 @@ CLASSES = (
     'River',
     'SeaLake',
 )
+LABEL = 'land_cover'
+LAND_COVER = {
+    'encoder': 'rs',
+    'label': LABEL,
+    'on': 'photo',
+    'kind': 'class',
+    'classes': list(CLASSES),
+}
 CHUNK_ROWS = 512
 
 
@@ -70,7 +79,8 @@ def chip_box(lonlat: Float[np.ndarray, '2']) -> tuple[np.ndarray, str]:
     return np.array([left, top, left + SIDE * PIXEL_M, top - SIDE * PIXEL_M]), crs
 
 
-def _read_index(path: pathlib.Path) -> list[dict[str, str]]:
+def read_index(path: pathlib.Path) -> list[dict[str, str]]:
+    """The rows of index.csv; InputError for a table that cannot be used."""
     try:
         with path.open(newline='', encoding='utf-8') as file:
             rows = list(csv.DictReader(file))
@@ -124,7 +134,7 @@ def _records(
         'licence': 'MIT',
         'group': row['block'],
         'split': row['split'],
-        'labels': {'land_cover': np.array(CLASSES.index(row['class']), np.int32)},
+        'labels': {LABEL: np.array(CLASSES.index(row['class']), np.int32)},
     }
     acquisition = {
         **shared,
@@ -141,7 +151,7 @@ def _records(
 
 def _make(source: pathlib.Path, index: int) -> staging.Chunk:
     chunk = staging.Chunk([], [], [])
-    rows = _read_index(source / 'index.csv')[index * CHUNK_ROWS : (index + 1) * CHUNK_ROWS]
+    rows = read_index(source / INDEX)[index * CHUNK_ROWS : (index + 1) * CHUNK_ROWS]
     for name in sorted({row['zip'] for row in rows}):
         try:
             archive = zipfile.ZipFile(source / name)
@@ -157,21 +167,14 @@ def _make(source: pathlib.Path, index: int) -> staging.Chunk:
 
 
 def _content() -> prepared.Content:
-    land_cover = {
-        'encoder': 'rs',
-        'label': 'land_cover',
-        'on': 'photo',
-        'kind': 'class',
-        'classes': list(CLASSES),
-    }
     return prepared.Content(
-        labels={'land_cover': ((), np.int32)},
+        labels={LABEL: ((), np.int32)},
         tile_labels=(),
         metadata={
             'bands': list(sensors.contract('sentinel2_rgb').bands),
             'pixel_m': PIXEL_M,
             'synthetic': False,
-            'tasks': {'land_cover': land_cover},
+            'tasks': {LABEL: LAND_COVER},
         },
     )
 
@@ -195,12 +198,12 @@ def build(
       InputError: a file is missing or damaged, or nothing can be written.
     """
     source, data_dir = pathlib.Path(source), pathlib.Path(data_dir)
-    rows = _read_index(source / 'index.csv')
+    rows = read_index(source / INDEX)
     metadata = prepared.prepare(
         EurosatRgb,
         variant=variant,
         data_dir=data_dir,
-        fingerprint={'index': hashlib.sha256((source / 'index.csv').read_bytes()).hexdigest()},
+        fingerprint={'index': hashlib.sha256((source / INDEX).read_bytes()).hexdigest()},
         content=_content(),
         chunks=math.ceil(len(rows) / CHUNK_ROWS),
         make=functools.partial(_make, source),

@@ -22,6 +22,15 @@ from gair_jax.config import InputError
 
 LICENCE = 'CC BY-SA 4.0'
 KEYS = ['uuid', 'source', 'orig_id']
+# Tables of all photos: columns of text, and of numbers.
+COMMON = {
+    'metadata_common_attributes.csv': (
+        ['datetime_local', 'sequence_id'],
+        ['lat', 'lon', 'heading'],
+    ),
+    'simplemaps.csv': (['city_id'], []),
+}
+MANUAL = 'manual_labels'
 VAL_OF_TRAIN = 0.25  # As 20 to 60.
 
 
@@ -29,7 +38,7 @@ class GlobalStreetscapes(prepared.PreparedBuilder):
     """Global Streetscapes, as street view + place."""
 
 
-def _table(source: pathlib.Path, name: str) -> pathlib.Path:
+def table(source: pathlib.Path, name: str) -> pathlib.Path:
     """Path of a table, in `data/` or beside it."""
     inner = source / 'data' / name
     return inner if inner.exists() else source / name
@@ -39,15 +48,8 @@ def _common(source: pathlib.Path, labels: pd.DataFrame) -> pd.DataFrame:
     """The labelled rows with place, date, heading, sequence and city; empty where not told."""
     only = ('uuid', pa.array(labels['uuid'], pa.string()))
     keys = [name for name in KEYS if name in labels]
-    for name, texts, numbers in (
-        (
-            'metadata_common_attributes.csv',
-            ['datetime_local', 'sequence_id'],
-            ['lat', 'lon', 'heading'],
-        ),
-        ('simplemaps.csv', ['city_id'], []),
-    ):
-        path = _table(source, name)
+    for name, (texts, numbers) in COMMON.items():
+        path = table(source, name)
         found = unique(path, read(path, [*keys, *texts], numbers=numbers, only=only), 'uuid')
         labels = labels.merge(found, on=keys, how='left')
         labels[texts] = labels[texts].fillna('')
@@ -88,11 +90,11 @@ def _split(rows: pd.DataFrame, official: pd.Series, seed: int, by: str) -> pd.Se
 def _labels(source: pathlib.Path, labels: str) -> tuple[pd.DataFrame, list[str]]:
     """Rows with uuid, official split ('' for none) and label columns, and sentences on them."""
     if labels == 'perception':
-        return known.perception(_table(source, 'perception.csv')), []
+        return known.perception(table(source, known.TABLES[labels])), []
     if labels == 'predicted':
-        return known.predicted(_table(source, 'contextual.csv')), []
+        return known.predicted(table(source, known.TABLES[labels])), []
     if labels == 'manual':
-        return known.manual(source / 'manual_labels')
+        return known.manual(source / MANUAL)
     raise InputError(f'labels: expected perception, predicted or manual, found {labels!r}.')
 
 

@@ -10,6 +10,7 @@ from gair_jax.builders import prepared
 from gair_jax.builders.columns import read, unique
 from gair_jax.config import InputError
 
+TABLES = {'perception': 'perception.csv', 'predicted': 'contextual.csv'}
 PERCEPTION = ('Beautiful', 'Boring', 'Depressing', 'Lively', 'Safe', 'Wealthy')
 MOST = 10.0
 CLASSES = {
@@ -77,11 +78,15 @@ def predicted(path: pathlib.Path) -> pd.DataFrame:
     return found.assign(split='')
 
 
-def _by_hand(folder: pathlib.Path, attribute: str) -> pd.DataFrame:
+def by_hand(folder: pathlib.Path, attribute: str) -> dict[str, pathlib.Path]:
+    """The table of an attribute for each official split."""
+    return {split: folder / split / f'{attribute}.csv' for split in ('train', 'test')}
+
+
+def _read_by_hand(folder: pathlib.Path, attribute: str) -> pd.DataFrame:
     """Rows of both tables of an attribute, with `split`."""
     parts = []
-    for split in ('train', 'test'):
-        path = folder / split / f'{attribute}.csv'
+    for split, path in by_hand(folder, attribute).items():
         part = unique(path, read(path, ['uuid', attribute], optional=_OPTIONAL), 'uuid')
         part[attribute] = codes(path, part[attribute], attribute)
         parts.append(part.assign(split=split))
@@ -97,15 +102,15 @@ def manual(folder: pathlib.Path) -> tuple[pd.DataFrame, list[str]]:
     A photo in train for one attribute and in test for another stays in test, without the label that
     is for training, so that the official test photos of no attribute grow.
     """
-    by_hand = {name: _by_hand(folder, name) for name in CLASSES}
-    every = pd.concat(by_hand.values(), ignore_index=True)
+    labelled = {name: _read_by_hand(folder, name) for name in CLASSES}
+    every = pd.concat(labelled.values(), ignore_index=True)
     keys = [name for name in ('uuid', *_OPTIONAL) if every.get(name) is not None]
     every[keys] = every[keys].fillna('')
     tests = set(every.loc[every['split'] == 'test', 'uuid'])
     found = every.drop_duplicates('uuid')[keys].reset_index(drop=True)
     found['split'] = np.where(found['uuid'].isin(tests), 'test', 'train')
     aside = 0
-    for name, part in by_hand.items():
+    for name, part in labelled.items():
         lost = (part['split'] == 'train') & part['uuid'].isin(tests)
         aside += int(lost.sum())
         found[name] = found['uuid'].map(part[~lost].set_index('uuid')[name])

@@ -28,7 +28,7 @@ LABEL = 'burn_scars'
 NO_DATA = 9999
 UNKNOWN = -1
 CHUNK_TILES = 16  # 100 MB of pixels
-_IMAGE, _MASK = '_merged.tif', '.mask.tif'
+IMAGE, MASK = '_merged.tif', '.mask.tif'
 _SEED = 23
 
 
@@ -52,8 +52,8 @@ def split_order(count: int) -> tuple[Int[np.ndarray, ' v'], Int[np.ndarray, ' t'
 
 
 def _names(folder: pathlib.Path) -> list[str]:
-    images = mask_tiles.names(folder, _IMAGE)
-    mask_tiles.require_pairs(folder, images, mask_tiles.names(folder, _MASK))
+    images = mask_tiles.names(folder, IMAGE)
+    mask_tiles.require_pairs(folder, images, mask_tiles.names(folder, MASK))
     return images
 
 
@@ -86,7 +86,7 @@ def without_no_data(stored: Shaped[np.ndarray, 'c h w']) -> Shaped[np.ndarray, '
 
 
 def _add(chunk: staging.Chunk, folder: pathlib.Path, item: _Item) -> None:
-    path, mask_path = folder / f'{item.name}{_IMAGE}', folder / f'{item.name}{_MASK}'
+    path, mask_path = folder / f'{item.name}{IMAGE}', folder / f'{item.name}{MASK}'
     with mask_tiles.opened(path) as source:
         if source.count != len(BANDS):
             raise InputError(f'{path}: expected {len(BANDS)} bands, found {source.count}.')
@@ -172,7 +172,7 @@ def build(
     """
     source, data_dir = pathlib.Path(source), pathlib.Path(data_dir)
     items = _items(source)
-    files = [source / i.folder / f'{i.name}{suffix}' for i in items for suffix in (_IMAGE, _MASK)]
+    files = [source / i.folder / f'{i.name}{suffix}' for i in items for suffix in (IMAGE, MASK)]
     metadata = prepared.prepare(
         HlsBurnScars,
         variant=variant,

@@ -18,6 +18,7 @@ def add(verbs: Any) -> None:
     _add_synthetic(sets)
     _add_photos(sets)
     _add_eurosat(sets)
+    _add_eurosat_ms(sets)
     _add_masks(sets)
     _add_streetscapes(sets)
     _add_indicators(sets)
@@ -31,10 +32,13 @@ def add(verbs: Any) -> None:
     listed = actions.add_parser('list', help='the data sets known and those prepared')
     listed.add_argument('--data-dir', default='prepared', help='where prepared sets lie')
     listed.set_defaults(run=run_list)
-    check = actions.add_parser('check', help='read every record; exit 1 where something is wrong')
+    check = actions.add_parser('check', help='find what is wrong or missing; exit 1 if so')
     check.add_argument('name', help='builder, such as photos')
     check.add_argument('--variant', default='default', help='which build of it')
     check.add_argument('--data-dir', default='prepared', help='where prepared sets lie')
+    check.add_argument(
+        '--root', default='', help='folder of raw files: name those it lacks instead'
+    )
     check.set_defaults(run=run_check)
 
 
@@ -52,6 +56,15 @@ def _add_eurosat(sets: Any) -> None:
     parser = sets.add_parser('eurosat_rgb', help='EuroSAT RGB chips with coordinates: RS + place')
     parser.add_argument('--source', required=True, help='folder with index.csv and the class zips')
     parser.add_argument('--variant', default='default', help='name of this build')
+
+
+def _add_eurosat_ms(sets: Any) -> None:
+    parser = sets.add_parser('eurosat_ms', help='EuroSAT chips of 13 bands: RS + place')
+    add = parser.add_argument
+    add('--source', required=True, help='folder of the class folders')
+    add('--splits', default='', help='lists of names are at SPLITS + train.txt, ...; else drawn')
+    add('--sensor', default='sentinel2_10', help='sensor contract whose bands are kept')
+    _add_common(parser)
 
 
 def _add_masks(sets: Any) -> None:
@@ -98,7 +111,7 @@ def _add_labelled(sets: Any) -> None:
 
 
 def _add_common(parser: Any) -> None:
-    """Options of all data sets with labels of photos."""
+    """Options of all data sets whose rows may fail."""
     parser.add_argument('--variant', default='default', help='name of this build')
     parser.add_argument('--seed', type=int, default=0, help='seed of the split')
     parser.add_argument(
@@ -173,9 +186,9 @@ def run_build(arguments: argparse.Namespace, rest: list[str]) -> int:
 
 def run_list(arguments: argparse.Namespace, rest: list[str]) -> int:
     """`gair data list`."""
-    from gair_jax.builders import catalogue
+    from gair_jax.builders import listing
 
-    catalogue.print_table(arguments.data_dir)
+    print(listing.text(arguments.data_dir))
     return 0
 
 
@@ -183,6 +196,10 @@ def run_check(arguments: argparse.Namespace, rest: list[str]) -> int:
     """`gair data check NAME`."""
     from gair_jax.builders import catalogue
 
+    if arguments.root:
+        absent = catalogue.missing_files(arguments.root, arguments.name)
+        print('\n'.join(absent) or f'{arguments.root}: every file of {arguments.name} is there.')
+        return 1 if absent else 0
     found = catalogue.check(arguments.data_dir, arguments.name, arguments.variant)
     print(found)
     return 1 if found.findings else 0

@@ -17,8 +17,8 @@ HLS_NAME = 'subsetted_512x512_HLS.S30.T10SFE.{day}.v1.4'
 PARTITIONS = (0, 1, 2, 0, 1, 2)
 
 
-def opened(folder, name):
-    return store.Store(DataConfig(dir=str(folder), name=name, variant='default'))
+def opened(folder, name, variant='default'):
+    return store.Store(DataConfig(dir=str(folder), name=name, variant=variant))
 
 
 def tiles_of(source, split):

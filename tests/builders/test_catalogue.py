@@ -31,18 +31,6 @@ def pack(folder, chunk):
     prepared.pack(photos.Photos, 'default', folder, stage, content)
 
 
-def test_every_data_set_is_listed_with_its_command():
-    names = [dataset.name for dataset in catalogue.list_datasets()]
-    own = ['synthetic_world', 'photos', 'eurosat_rgb']
-    assert names[:3] == own
-    assert {'hls_burn_scars', 'ai4smallfarms', 'crop_type_south_sudan'} <= set(names)
-    for known in catalogue.list_datasets():
-        built = known.state != 'planned'
-        assert known.command.startswith(f'gair data build {known.name} ' if built else '')
-        assert known.origin and bool(known.command) == built
-    assert 'streetscapes1m' in names
-
-
 def test_a_set_that_is_not_there_is_told_with_its_origin(tmp_path):
     for name, message in (
         ('hls_burn_scars', 'no data set.*ibm-nasa-geospatial'),
@@ -51,7 +39,6 @@ def test_a_set_that_is_not_there_is_told_with_its_origin(tmp_path):
     ):
         with pytest.raises(InputError, match=message):
             catalogue.check(tmp_path, name)
-    catalogue.print_table(tmp_path)
 
 
 def test_another_split_than_noted_is_found(tmp_path):

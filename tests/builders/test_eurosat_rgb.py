@@ -124,7 +124,7 @@ def test_a_damaged_source_is_named(tmp_path, spoil, message):
 
 
 def test_the_real_index_is_understood():
-    rows = builder._read_index(shared('data/eurosat-rgb-geo') / 'index.csv')
+    rows = builder.read_index(shared('data/eurosat-rgb-geo') / 'index.csv')
     # Counts of its README.
     counts = [sum(row['split'] == split for row in rows) for split in ('train', 'val', 'test')]
     assert counts == [6000, 2000, 1937]
@@ -133,7 +133,7 @@ def test_the_real_index_is_understood():
 def test_boxes_agree_with_the_georeferenced_originals():
     with (shared('data/s2-eotdl-sample') / 'index.csv').open(newline='') as file:
         originals = {row['eurosat_rgb_name']: row['file'] for row in csv.DictReader(file)}
-    rows = builder._read_index(shared('data/eurosat-rgb-geo') / 'index.csv')
+    rows = builder.read_index(shared('data/eurosat-rgb-geo') / 'index.csv')
     compared = 0
     for row in rows:
         if row['name'] in originals:
