@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Integer
+from jaxtyping import Float, Integer, Real
 
 from gair_jax.config import InputError
 
 
 class ClassScores(NamedTuple):
-    """Of a confusion matrix, shares 0..1: one value a class [*batch, k], and over all classes.
+    """Of answers, shares 0..1: one value a class [*batch, k], and over all classes.
 
     A class that is neither predicted nor there scores 0 and counts in the means.
 
@@ -81,7 +81,41 @@ def class_scores(matrix: Integer[np.ndarray, '*batch k k']) -> ClassScores:
     other way round; here both bear their usual names.
     """
     right = np.diagonal(matrix, axis1=-2, axis2=-1)
-    predicted, true = matrix.sum(axis=-1), matrix.sum(axis=-2)
+    return count_scores(np.stack([right, matrix.sum(axis=-1), matrix.sum(axis=-2)], axis=-2))
+
+
+def class_counts(
+    predicted: Integer[np.ndarray, ' n'],
+    target: Integer[np.ndarray, ' n'],
+    groups: Integer[np.ndarray, ' n'],
+    *,
+    classes: int,
+    n_groups: int,
+) -> Integer[np.ndarray, 'g 3 k']:
+    """Rows of each class in each group: rightly predicted, predicted, and true.
+
+    All that F1 and accuracy need, for less than a confusion matrix a group; counts of groups add.
+
+    Args:
+      predicted: 0..classes-1.
+      target: 0..classes-1.
+      groups: 0..n_groups-1.
+      classes: their number.
+      n_groups: their number; a group may have no row.
+    """
+    confusion(predicted, target, classes)  # refuses other classes
+    right = predicted == target
+    kinds = ((groups[right], target[right]), (groups, predicted), (groups, target))
+    counts = [
+        np.bincount(group * classes + own, minlength=n_groups * classes).reshape(n_groups, classes)
+        for group, own in kinds
+    ]
+    return np.stack(counts, axis=1)
+
+
+def count_scores(counts: Integer[np.ndarray, '*batch 3 k']) -> ClassScores:
+    """The scores of `class_counts`, or of their sums over groups."""
+    right, predicted, true = np.moveaxis(counts, -2, 0)
     return ClassScores(
         precision=_share(right, predicted),
         recall=_share(right, true),
@@ -101,17 +135,14 @@ def constant(
     return always
 
 
-def summary(
-    matrix: Integer[np.ndarray, 'k k'], names: Sequence[str]
-) -> dict[str, float | str | dict[str, float]]:
-    """What a table of results says of a confusion matrix; for two classes also the minority's F1.
+def summary(found: ClassScores, names: Sequence[str]) -> dict[str, float | str | dict[str, float]]:
+    """What a table of results says of scores; for two classes also the minority's F1.
 
     The minority is the rarer class among the true ones, the first of two equals. Its F1 is 0 for
     whoever always answers the majority, where macro F1 looks like 0.4 or more.
     """
-    if len(names) != len(matrix):
-        raise InputError(f'names: expected one for each of {len(matrix)} classes, found {names}.')
-    found = class_scores(matrix)
+    if len(names) != len(found.f1):
+        raise InputError(f'names: expected one for each of {len(found.f1)} classes, found {names}.')
     made: dict[str, float | str | dict[str, float]] = {
         'accuracy': float(found.accuracy),
         'macro_f1': float(found.macro_f1),
@@ -125,7 +156,7 @@ def summary(
 
 
 def _share(
-    part: Integer[np.ndarray, '*batch'] | np.integer, whole: Integer[np.ndarray, '...'] | np.integer
+    part: Real[np.ndarray, '*batch'] | np.number, whole: Real[np.ndarray, '...'] | np.number
 ) -> Float[np.ndarray, '*batch']:
     """The quotient in float64, 0 where the whole is 0."""
     return np.asarray(np.asarray(part) / np.maximum(whole, 1))

@@ -7,10 +7,12 @@ intervals too narrow, so whole groups are drawn.
 from collections.abc import Callable
 
 import numpy as np
-from jaxtyping import Integer, Real
+from jaxtyping import Float, Integer, Real
 
 from gair_jax.config import InputError
 
+RESAMPLES = 400
+BLOCK = 32  # draws that are summed at a time: bounds the memory of their counts
 KM_PER_DEGREE = 111.19508  # of a great circle on the sphere of the Earth's mean radius
 
 
@@ -18,7 +20,7 @@ def bootstrap(
     score: Callable[[np.ndarray], float],
     groups: np.ndarray,
     *,
-    resamples: int = 400,
+    resamples: int = RESAMPLES,
     level: float = 0.95,
     seed: int = 0,
 ) -> tuple[float, float]:
@@ -42,12 +44,43 @@ def bootstrap(
     for _ in range(resamples):
         drawn = rng.integers(len(first), size=len(first))
         found.append(score(order[_rows(first[drawn], sizes[drawn])]))
-    values = np.asarray(found, np.float64)
-    values = values[np.isfinite(values)]
-    if not values.size:
+    return percentiles(np.asarray(found, np.float64), level=level)
+
+
+def percentiles(values: Float[np.ndarray, ' r'], *, level: float = 0.95) -> tuple[float, float]:
+    """What lies within `level` of the values, the rest cut off at both ends alike.
+
+    A nan is left out; nan where there is nothing else.
+    """
+    known = values[np.isfinite(values)]
+    if not known.size:
         return float('nan'), float('nan')
-    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
+    low, high = np.quantile(known, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
+
+
+def resampled(
+    tallies: Real[np.ndarray, 'g ...'], *, resamples: int = RESAMPLES, seed: int = 0
+) -> Float[np.ndarray, 'r ...']:
+    """Sums of what is tallied of each group, over groups drawn anew with replacement.
+
+    `bootstrap` for scores that follow from sums (counts of right answers, sums of squares): no row
+    is touched again. One seed draws the same groups whatever is tallied, so that the difference
+    of two scores is paired.
+
+    Args:
+      tallies: of each group; finite.
+      resamples: number of draws.
+      seed: of the draws.
+    """
+    rng, groups = np.random.default_rng(seed), len(tallies)
+    flat = tallies.reshape(groups, -1).astype(np.float64)
+    sums = []
+    for start in range(0, resamples, BLOCK):
+        drawn = [rng.integers(groups, size=groups) for _ in range(min(BLOCK, resamples - start))]
+        counts = np.stack([np.bincount(draw, minlength=groups) for draw in drawn])
+        sums.append(counts.astype(np.float64) @ flat)
+    return np.concatenate(sums).reshape(resamples, *tallies.shape[1:])
 
 
 def paired_difference(
@@ -55,7 +88,7 @@ def paired_difference(
     other: Callable[[np.ndarray], float],
     groups: np.ndarray,
     *,
-    resamples: int = 400,
+    resamples: int = RESAMPLES,
     level: float = 0.95,
     seed: int = 0,
 ) -> tuple[float, float, float]:

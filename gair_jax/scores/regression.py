@@ -26,15 +26,19 @@ def r2(predicted: np.ndarray, target: np.ndarray) -> float:
     return float(np.mean(1.0 - missed[varies] / spread[varies])) if varies.any() else float('nan')
 
 
+# Of the mean square: a spread below is rounding of a target that does not vary.
+NO_SPREAD = 1e-12
+
+
 class Errors(NamedTuple):
-    """One value a target, [k], in the target's unit (R2 has none); nan where there is none."""
+    """One value a target, [*batch, k], in its unit (R2 has none); nan where there is none."""
 
     rmse: np.ndarray
     mae: np.ndarray
     r2: np.ndarray
 
-    def mean(self) -> dict[str, float]:
-        """The plain mean of each over the targets that have a value; nan where none has."""
+    def mean(self) -> dict[str, np.ndarray]:
+        """The plain mean of each, [*batch], over the targets that have a value; else nan."""
         return {name: _mean(values) for name, values in self._asdict().items()}
 
 
@@ -44,8 +48,50 @@ def errors(predicted: Real[np.ndarray, 'n k'], target: Real[np.ndarray, 'n k']) 
     R2 has no value where the target does not vary. A nan in `predicted` at a known target makes
     its figures nan: nothing predicted is not left out.
     """
-    columns = [_errors(p, t) for p, t in zip(predicted.T, target.T, strict=True)]
-    return Errors(*np.array(columns, np.float64).reshape(-1, 3).T)
+    one = np.zeros(len(target), np.int64)
+    return sum_errors(error_sums(predicted, target, one, n_groups=1)[0])
+
+
+def error_sums(
+    predicted: Real[np.ndarray, 'n k'],
+    target: Real[np.ndarray, 'n k'],
+    groups: Integer[np.ndarray, ' n'],
+    *,
+    n_groups: int,
+) -> Float[np.ndarray, 'g 5 k']:
+    """What errors follow from, of each group and target over the rows in which it is known.
+
+    Rows, sums of the target and of its square (less its mean over all rows, which R2 does not
+    depend on), sums of the error's square and of its size. Sums of groups add.
+
+    Args:
+      predicted: values.
+      target: nan where it is not known.
+      groups: 0..n_groups-1.
+      n_groups: their number; a group may have no row.
+    """
+    known = ~np.isnan(target)
+    count = np.maximum(known.sum(axis=0), 1)
+    true = np.where(known, target, 0).astype(np.float64)
+    centred = np.where(known, true - true.sum(axis=0) / count, 0)
+    missed = np.where(known, predicted - true, 0)
+    terms = np.stack([known, centred, centred**2, missed**2, np.abs(missed)], axis=1)
+    sums = np.zeros((n_groups, *terms.shape[1:]))
+    np.add.at(sums, groups, terms)
+    return sums
+
+
+def sum_errors(sums: Float[np.ndarray, '*batch 5 k']) -> Errors:
+    """The errors of `error_sums`, or of their sums over groups."""
+    rows, first, second, squares, sizes = np.moveaxis(sums, -2, 0)
+    count = np.where(rows > 0, rows, np.nan)
+    spread = second - first**2 / count
+    varies = spread > NO_SPREAD * second
+    return Errors(
+        rmse=np.sqrt(squares / count),
+        mae=sizes / count,
+        r2=1 - squares / np.where(varies, spread, np.nan),
+    )
 
 
 def nearest_place(
@@ -61,22 +107,10 @@ def nearest_place(
     return scipy.spatial.KDTree(_directions(places)).query(_directions(lonlat))[1].astype(np.int64)
 
 
-def _errors(
-    predicted: Real[np.ndarray, ' n'], target: Real[np.ndarray, ' n']
-) -> tuple[float, float, float]:
-    known = ~np.isnan(target)
-    if not known.any():
-        return (float('nan'),) * 3
-    true = target[known].astype(np.float64)
-    missed = predicted[known] - true
-    spread = np.sum((true - true.mean()) ** 2)
-    r2_ = 1 - np.sum(missed**2) / spread if spread > 0 else float('nan')
-    return float(np.sqrt(np.mean(missed**2))), float(np.mean(np.abs(missed))), float(r2_)
-
-
-def _mean(values: Float[np.ndarray, ' k']) -> float:
+def _mean(values: Float[np.ndarray, '*batch k']) -> Float[np.ndarray, '*batch']:
     has = ~np.isnan(values)
-    return float(values[has].mean()) if has.any() else float('nan')
+    total, count = np.where(has, values, 0).sum(axis=-1), has.sum(axis=-1)
+    return np.asarray(total / np.where(count > 0, count, np.nan))
 
 
 def _directions(lonlat: Real[np.ndarray, 'n 2']) -> Float[np.ndarray, 'n 3']:

@@ -39,7 +39,8 @@ def test_predictions_are_rows_and_the_truth_columns():
 def test_the_majority_of_view_direction():
     """Closed forms with 89.39 % front/back: F1 2p / (1 + p) for the majority, 0 for the side."""
     matrix = classification.constant(np.array([[0, 0], [8939, 1061]]), 0)
-    found = classification.summary(matrix, ['front/back', 'side'])
+    scores = classification.class_scores(matrix)
+    found = classification.summary(scores, ['front/back', 'side'])
     f1 = 2 * 0.8939 / 1.8939
     assert np.isclose(found['macro_f1'], f1 / 2)
     assert np.isclose(found['weighted_f1'], 0.8939 * f1)
@@ -47,7 +48,8 @@ def test_the_majority_of_view_direction():
 
 
 def test_a_summary_names_each_class():
-    found = classification.summary(np.diag([3, 1, 2]), ['a', 'b', 'c'])
+    scores = classification.class_scores(np.diag([3, 1, 2]))
+    found = classification.summary(scores, ['a', 'b', 'c'])
     assert found['f1'] == {'a': 1.0, 'b': 1.0, 'c': 1.0}
     assert 'minority' not in found
 
@@ -60,4 +62,19 @@ def test_a_class_outside_is_refused(stray):
 
 def test_names_must_fit_the_classes():
     with pytest.raises(InputError, match='one for each of 2 classes'):
-        classification.summary(np.eye(2, dtype=np.int64), ['a'])
+        classification.summary(classification.class_scores(np.eye(2, dtype=np.int64)), ['a'])
+
+
+def test_counts_of_groups_add_up_to_the_scores_of_the_matrix(rng):
+    predicted, target = rng.integers(4, size=80), rng.integers(3, size=80)
+    groups = rng.integers(6, size=80)
+    counts = classification.class_counts(predicted, target, groups, classes=4, n_groups=7)
+    assert counts.shape == (7, 3, 4) and not counts[6].any()
+    matrix = classification.confusion(predicted, target, 4)
+    expected = classification.class_scores(matrix)
+    found = classification.count_scores(counts.sum(axis=0))
+    for name, value in expected._asdict().items():
+        np.testing.assert_allclose(getattr(found, name), value)
+    own = groups == 2
+    alone = classification.class_scores(classification.confusion(predicted[own], target[own], 4))
+    np.testing.assert_allclose(classification.count_scores(counts).f1[2], alone.f1)

@@ -7,6 +7,8 @@ from gair_jax.scores.intervals import (
     bootstrap,
     degree_blocks,
     paired_difference,
+    percentiles,
+    resampled,
     spatial_blocks,
 )
 
@@ -63,6 +65,21 @@ def test_a_paired_difference_has_the_width_of_the_normal_law(rng):
     assert np.isclose(value, one.mean() - other.mean())
     width = 2 * 1.96 * (one - other).std() / np.sqrt(400)
     assert abs((high - low) / width - 1) < 0.1
+
+
+def test_sums_of_drawn_groups_are_those_of_the_rows_that_the_bootstrap_draws(rng):
+    values, groups = rng.normal(size=60), rng.permutation(np.arange(60) % 11)
+    tallies = np.stack([np.bincount(groups), np.bincount(groups, weights=values)], axis=1)
+    means = []
+    bootstrap(lambda rows: means.append(values[rows].mean()) or 0.0, groups, resamples=70, seed=3)
+    sums = resampled(tallies, resamples=70, seed=3)
+    np.testing.assert_allclose(sums[:, 1] / sums[:, 0], means)
+
+
+def test_percentiles_leave_out_what_has_no_value():
+    values = np.array([np.nan, *np.arange(101.0)])
+    np.testing.assert_allclose(percentiles(values, level=0.9), (5.0, 95.0))
+    assert np.isnan(percentiles(values[:1])).all()
 
 
 def same(groups):

@@ -65,3 +65,25 @@ def test_the_nearest_place_may_lie_across_the_date_line():
 def test_no_training_place_is_refused():
     with pytest.raises(InputError, match='at least one'):
         regression.nearest_place(np.zeros((0, 2)), np.zeros((1, 2)))
+
+
+def test_sums_of_groups_add_up_to_the_errors_of_all_rows(rng):
+    target, predicted = 1e4 + rng.normal(size=(40, 2)), 1e4 + rng.normal(size=(40, 2))
+    target[:7, 1] = np.nan
+    groups = rng.integers(5, size=40)
+    sums = regression.error_sums(predicted, target, groups, n_groups=6)
+    for rows, total in ((slice(None), sums.sum(axis=0)), (groups == 3, sums[3])):
+        expected = regression.errors(predicted[rows], target[rows])
+        for name, values in regression.sum_errors(total)._asdict().items():
+            np.testing.assert_allclose(values, getattr(expected, name), rtol=1e-9)
+    assert np.isnan(regression.sum_errors(sums).rmse[5]).all()
+
+
+def test_draws_of_a_target_that_does_not_vary_have_no_r2():
+    target = np.array([[0.1], [0.1], [0.1], [7.3]])
+    sums = regression.error_sums(np.zeros((4, 1)), target, np.array([0, 0, 1, 2]), n_groups=3)
+    drawn = np.stack([3 * sums[0] + sums[1], 2 * sums[0] + sums[2]])
+    found = regression.sum_errors(drawn).r2[:, 0]
+    assert np.isnan(found[0])
+    rows = np.array([0.1] * 4 + [7.3])
+    assert np.isclose(found[1], r2_score(rows, np.zeros(5)))
