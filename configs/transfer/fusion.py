@@ -8,7 +8,7 @@ from gair_jax.transfer.settings import TransferConfig
 
 
 def get_config() -> TransferConfig:
-    """Every pair, and all three."""
+    """Every pair, and all three; each alone too, as what is gained is counted against it."""
     config = linear.get_config()
     config.features = (
         'sv', 'rs', 'location', 'sv+rs', 'sv+location', 'rs+location', 'sv+rs+location',

@@ -1,9 +1,7 @@
 """A benchmark of frozen encoders, for people: results.json, results.csv, scores.png, a table."""
 
-import csv
-import io
+import dataclasses
 import math
-import os
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,86 +10,105 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from gair_jax.report import transfer_table
 from gair_jax.report.figures import new_figure, save
 from gair_jax.report.first_look import write_json
 from gair_jax.serve import weights
 from gair_jax.transfer.benchmark import evaluate
-from gair_jax.transfer.settings import TransferConfig
+from gair_jax.transfer.settings import TransferConfig, check
 
 Entry = Mapping[str, Any]
 
-COLUMNS = (
-    'task', 'features', 'share', 'protocol', 'metric', 'trained', 'random_init', 'floor',
-    'train_rows', 'test_rows', 'test_groups',
-)  # fmt: skip
-INTERVALS = ('trained_interval', 'random_init_interval', 'gain_interval')
-_SHOWN = ('features', 'labels', 'trained', 'random', 'outcome')
+_SHOWN = ('features', 'labels', 'trained', 'random', 'guess', 'nearest', 'outcome')
 _EXPLAINED = (
-    'A linear map from frozen features to the label, fitted on train, its penalty chosen on val, '
-    'scored once on test: trained (with half its 95 % interval, drawn over tiles), beside the same '
-    'encoder with random parameters and a guess that ignores its input. Outcome: trained against '
-    'random, better or worse where the interval of the difference leaves out 0.'
+    'Probes of frozen features: fitted on train, chosen on val, scored once on test. Trained: with '
+    'half its 95 % interval, drawn over tiles or blocks. Random: the same encoder with random '
+    'parameters. Guess: the commonest class, or the mean. Nearest: what is true at the nearest '
+    'training place. Outcome: trained against random, better or worse where the interval of the '
+    'difference leaves out 0.'
 )
 
 
-def run(settings: TransferConfig, checkpoint: str, out: pathlib.Path) -> list[Entry]:
+def run(
+    settings: TransferConfig, checkpoint: str, out: pathlib.Path, table: str = ''
+) -> list[Entry]:
     """Probes a checkpoint, writes what is found and prints it.
 
     Args:
         settings: what is read and compared.
         checkpoint: whatever `serve.weights.read` reads.
         out: folder that gets results.json, results.csv, scores.png and the features' cache.
+        table: CSV of many runs that gets this one's rows too; '' for none.
 
     Raises:
-        InputError: a setting, the checkpoint or its data set cannot be used.
+        InputError: a setting, the checkpoint, its data set or the table cannot be used.
     """
+    check(settings)  # before hours are spent
+    if table:
+        transfer_table.read(pathlib.Path(table))
     read = weights.read(checkpoint)
-    entries = evaluate(settings, read.config, read.params, str(out / 'features'))
+    found = evaluate(settings, read.config, read.params, str(out / 'features'))
+    out.mkdir(parents=True, exist_ok=True)
     write_json(
         {
             'checkpoint': vars(read.origin),
-            'data': vars(settings.data),
-            'seed': settings.seed,
-            'results': list(entries),
+            'settings': dataclasses.asdict(settings),
+            'results': found.entries,
+            'fusion': found.fusion,
         },
         out / 'results.json',
     )
-    write_table(entries, out / 'results.csv')
-    draw(entries, out / 'scores.png', f'{settings.data.name}/{settings.data.variant}')
-    print_table(entries)
-    return list(entries)
+    transfer_table.write(found.entries, out / 'results.csv')
+    data = f'{settings.data.name}/{settings.data.variant}'
+    if table:
+        transfer_table.append(found.entries, pathlib.Path(table), read.origin, data)
+    draw(found.entries, out / 'scores.png', data)
+    print_table(found.entries, found.fusion)
+    return list(found.entries)
 
 
-def write_table(entries: Sequence[Entry], path: pathlib.Path) -> None:
-    """A row an entry; intervals as two columns, ..._low and ..._high."""
-    text = io.StringIO()
-    ends = [f'{name}_{end}' for name in INTERVALS for end in ('low', 'high')]
-    table = csv.writer(text, lineterminator='\n')
-    table.writerow([*COLUMNS, *ends])
-    for entry in entries:
-        table.writerow([*(entry[c] for c in COLUMNS), *(v for n in INTERVALS for v in entry[n])])
-    part = path.with_suffix('.part')
-    part.write_text(text.getvalue(), encoding='utf-8')
-    os.replace(part, path)
-
-
-def print_table(entries: Sequence[Entry], console: Console | None = None) -> None:
-    """Prints a table a task, and what its figures mean."""
+def print_table(
+    entries: Sequence[Entry], fusion: Sequence[Entry] = (), console: Console | None = None
+) -> None:
+    """Prints a table a task, what joined features gain, and what the figures mean."""
     console = console or Console()
+    several = len({entry['protocol'] for entry in entries}) > 1
     for task, own in _by_task(entries).items():
-        title = f'{task} ({own[0]["metric"]}; a guess scores {own[0]["floor"]:.3f})'
-        table = Table(title=title, title_justify='left')
-        for column in _SHOWN:
+        direction = '' if own[0]['higher_is_better'] else ', lower is better'
+        table = Table(title=f'{task} ({own[0]["metric"]}{direction})', title_justify='left')
+        for column in (*_SHOWN[:1], *(['protocol'] if several else []), *_SHOWN[1:]):
             table.add_column(column)
         for entry in own:
-            low, high = entry['trained_interval']
-            table.add_row(
-                entry['features'], f'{entry["train_rows"]}',
-                f'{entry["trained"]:.3f} ± {(high - low) / 2:.3f}',
-                f'{entry["random_init"]:.3f}', outcome(entry),
-            )  # fmt: skip
+            protocol = [entry['protocol']] if several else []
+            table.add_row(entry['features'], *protocol, *_cells(entry))
         console.print(table)
     console.print(_EXPLAINED, markup=False)
+    for line in fusion:
+        console.print(said(line), markup=False)
+
+
+def _cells(entry: Entry) -> tuple[str, ...]:
+    low, high = entry['trained_interval']
+    others = (_figure(entry[name]) for name in ('random_init', 'floor', 'nearest'))
+    trained = f'{_figure(entry["trained"])} ± {(high - low) / 2:.3f}'
+    return (f'{entry["train_rows"]}', trained, *others, outcome(entry))
+
+
+def _figure(value: float) -> str:
+    """Three decimals, without the sign of what is rounded to zero."""
+    return f'{round(value, 3) + 0.0:.3f}'
+
+
+def said(line: Entry) -> str:
+    """What joined features gain over one of their sides, as a sentence."""
+    how = f'{line["protocol"]}, {line["share"]:.0%} of the labels'
+    words = [f'{line["features"]} against {line["over"]} alone ({how}):']
+    if line['tasks']:
+        low, value, high = line['gain']
+        mean = f'{value:+.3f} R2 on average over {len(line["tasks"])} tasks of numbers'
+        words.append(f'{mean} (95 % of draws {low:+.3f} to {high:+.3f});')
+    words.append(f'worse on {", ".join(line["worse"])}.' if line['worse'] else 'worse on no task.')
+    return ' '.join(words)
 
 
 def _by_task(entries: Sequence[Entry]) -> dict[str, list[Entry]]:
@@ -101,8 +118,10 @@ def _by_task(entries: Sequence[Entry]) -> dict[str, list[Entry]]:
 
 
 def outcome(entry: Entry) -> str:
-    """Trained against random parameters: better, worse, or as good."""
+    """Trained against random parameters: better, worse, as good, or not known."""
     low, high = entry['gain_interval']
+    if math.isnan(low):
+        return 'not known'
     return 'better' if low > 0 else 'worse' if high < 0 else 'as good'
 
 
@@ -112,11 +131,11 @@ def draw(entries: Sequence[Entry], path: pathlib.Path, data: str) -> None:
     across = min(3, len(tasks))
     down = math.ceil(len(tasks) / across)
     figure = new_figure(4.2 * across, 2.6 * down + 0.8)
-    figure.suptitle(f'Linear probes on {data}: points and 95 % intervals on test')
+    figure.suptitle(f'Probes on {data}: points and 95 % intervals on test')
     for i, (task, own) in enumerate(tasks.items()):
         axes = figure.add_subplot(down, across, i + 1)
         _panel(axes, task, own)
-    figure.legend(*axes.get_legend_handles_labels(), loc='outside lower center', ncols=3)
+    figure.legend(*axes.get_legend_handles_labels(), loc='outside lower center', ncols=4)
     save(figure, path)
 
 
@@ -129,12 +148,17 @@ def _panel(axes: Any, task: str, entries: Sequence[Entry]) -> None:
             values, at + shift, xerr=np.abs(ends - values), fmt='o', color=colour, capsize=2,
             label=name.replace('_init', ' parameters'),
         )  # fmt: skip
-    axes.plot([entry['floor'] for entry in entries], at, 'x', color='black', label='guess')
-    several = len({entry['share'] for entry in entries}) > 1
+    for name, mark, label in (('floor', 'x', 'guess'), ('nearest', '+', 'nearest place')):
+        axes.plot([entry[name] for entry in entries], at, mark, color='black', label=label)
+    several = [
+        name for name in ('protocol', 'share') if len({entry[name] for entry in entries}) > 1
+    ]
     axes.set_yticks(at, [_named(entry, several) for entry in entries])
     axes.invert_yaxis()
     axes.set_title(f'{task} ({entries[0]["metric"]})', fontsize=10)
 
 
-def _named(entry: Entry, several: bool) -> str:
-    return f'{entry["features"]}, {entry["share"]:.0%}' if several else entry['features']
+def _named(entry: Entry, several: Sequence[str]) -> str:
+    """Its features, and what else tells it apart."""
+    shown = {'protocol': entry['protocol'], 'share': f'{entry["share"]:.0%}'}
+    return ', '.join([entry['features'], *(shown[name] for name in several)])

@@ -1,12 +1,12 @@
-"""Linear probes of frozen encoders, alone and joined, on every labelled task of a data set.
+"""Probes of frozen encoders, alone and joined, on every labelled task of a data set.
 
 All features of a task are probed on the same rows, those that hold what each of them reads, so
-that their scores can be compared. Beside each stand the same encoder with random parameters and an
-answer that ignores its input.
+that their scores can be compared. Beside each stand the same encoder with random parameters and
+two answers that look at no image. Intervals are drawn over tiles, or over blocks of the Earth.
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -16,26 +16,54 @@ from gair_jax.config import Config, InputError
 from gair_jax.input.store import Store
 from gair_jax.models import gair
 from gair_jax.models.gair import Params
+from gair_jax.scores.intervals import spatial_blocks
+from gair_jax.train.metrics_writer import ProgressBar
+from gair_jax.transfer import floors, fusion, probes, sgd_probes
 from gair_jax.transfer.features import Drawn, draw, evaluated
+from gair_jax.transfer.fusion import Judged
 from gair_jax.transfer.point_features import PointFeatures, seen_by, sides_of
-from gair_jax.transfer.probes import Splits, compare
-from gair_jax.transfer.settings import TransferConfig
+from gair_jax.transfer.probes import Splits
+from gair_jax.transfer.scoring import Exam, Marks, mark, metrics_of, versus
+from gair_jax.transfer.settings import TransferConfig, check
 from gair_jax.transfer.splits import few_shot_share
 from gair_jax.transfer.tasks import RANDOM_SEED, SPLITS, Task, label_splits, read_tasks
 
-PROTOCOL = 'linear'
+MAIN = {'class': 'accuracy', 'regression': 'R2'}
+
+
+class Found(NamedTuple):
+    """Entries, and what joined features gain over their sides (`fusion.compare`)."""
+
+    entries: list[dict[str, Any]]
+    fusion: list[dict[str, Any]]
+
+
+# What each side makes of the drawn rows: [sets][n, d] by side and split.
+Features = dict[str, dict[str, list[np.ndarray]]]
 
 
 class _Read(NamedTuple):
-    """Rows of each split, and what each side makes of them: [sets][n, d] by side and split."""
+    """The drawn rows of each split, and what those of test hang together by, numbered from 0."""
 
     drawn: dict[str, Drawn]
-    features: dict[str, dict[str, list[np.ndarray]]]
+    groups: np.ndarray
 
 
-def evaluate(
-    settings: TransferConfig, run: Config, params: Params, cache: str
-) -> list[dict[str, Any]]:
+class _Question(NamedTuple):
+    """A task at a share: rows whose features are their positions among those drawn.
+
+    `floors` holds what answers score that look at no image.
+    """
+
+    task: Task
+    share: float
+    rows: Splits
+    subsets: np.ndarray
+    exam: Exam
+    floors: dict[str, Marks]
+
+
+def evaluate(settings: TransferConfig, run: Config, params: Params, cache: str) -> Found:
     """Probes a checkpoint.
 
     Args:
@@ -45,38 +73,27 @@ def evaluate(
         cache: folder that keeps features.
 
     Returns:
-        An entry for each task, features and share: task, features, share, protocol, and what
-        `probes.compare` gives.
+        An entry for each task, share, protocol and features, with these names; its kind;
+        train_rows; what `scoring.versus` gives; floor (the commonest class, or the mean) and
+        nearest (the nearest training place) in the main score, with their intervals; scores: all
+        of trained, random_init, floor and nearest; gain_over where features are joined.
 
     Raises:
         InputError: a setting, the data set or an encoder that is asked for cannot be used.
     """
-    _require_ranges(settings)
+    check(settings)
     run = evaluated(dataclasses.replace(run, data=settings.data))
     store = Store(run.data)
     tasks = _tasks(settings, store)
     wanted = sorted({side for name in settings.features for side in sides_of(name)})
     if missing := [side for side in wanted if side not in params]:
         raise InputError(f'features: this checkpoint has no encoder {missing[0]!r}.')
-    model = gair.build(run)
-    keys = [jax.random.key(RANDOM_SEED + i) for i in range(settings.seeds)]
-    sets = [params, *(model.init(key) for key in keys)]
-    read = _read(settings, PointFeatures(model, sets, store, cache), store, wanted)
-    return [
-        _entry(settings, task, name, share, read)
-        for task in tasks
-        for name in settings.features
-        for share in settings.shares
-    ]
-
-
-def _require_ranges(settings: TransferConfig) -> None:
-    if settings.seeds < 1:
-        raise InputError(f'seeds: expected 1 or more, found {settings.seeds}.')
-    if wrong := [share for share in settings.shares if not 0 < share <= 1]:
-        raise InputError(f'shares: expected more than 0 and at most 1, found {wrong[0]}.')
-    if not settings.features or not settings.shares:
-        raise InputError('features and shares: expected at least one of each.')
+    read = _read(settings, store, wanted)
+    questions = [q for task in tasks for q in _questions(settings, task, read)]
+    # Last, and kept on disk: whatever can be refused was.
+    features = _features(settings, run, params, store, cache, wanted, read)
+    judged = _judged(settings, questions, features)
+    return Found([one.entry for one in judged], fusion.compare(judged))
 
 
 def _tasks(settings: TransferConfig, store: Store) -> list[Task]:
@@ -89,12 +106,22 @@ def _tasks(settings: TransferConfig, store: Store) -> list[Task]:
         )
     if not known:
         raise InputError(f'tasks: {settings.data.name} has none with a label a point.')
-    return [known[name] for name in settings.tasks] or list(known.values())
+    chosen = [known[name] for name in settings.tasks] or list(known.values())
+    for task in chosen:
+        _require_metric(settings.metric or MAIN[task.kind], task)
+    return chosen
 
 
-def _read(
-    settings: TransferConfig, points: PointFeatures, store: Store, sides: Sequence[str]
-) -> _Read:
+def _require_metric(metric: str, task: Task) -> None:
+    fitting = metrics_of(task.kind, len(task.classes))
+    if metric not in fitting:
+        raise InputError(
+            f'metric: task {task.name} of kind {task.kind} has {", ".join(fitting)}, found '
+            f'{metric!r}; choose tasks that have it.'
+        )
+
+
+def _read(settings: TransferConfig, store: Store, sides: Sequence[str]) -> _Read:
     if missing := [split for split in SPLITS if split not in store.splits]:
         raise InputError(f'the data set has no split {missing[0]!r}.')
     usable, drawn = seen_by(sides), {}
@@ -104,24 +131,62 @@ def _read(
         drawn[split] = found.take([i for i, photo in enumerate(found.photos) if usable(photo)])
         if not drawn[split].photos:
             raise InputError(f'split {split}: no row holds all that {"+".join(sides)} reads.')
-    return _Read(drawn, {s: {split: points.of(s, drawn[split]) for split in SPLITS} for s in sides})
+    return _Read(drawn, _groups(drawn['test'], settings.block_km))
 
 
-def _entry(
-    settings: TransferConfig, task: Task, name: str, share: float, read: _Read
-) -> dict[str, Any]:
-    joined = {
-        split: np.stack([
-            np.concatenate(parts, axis=-1)
-            for parts in zip(*(read.features[side][split] for side in sides_of(name)), strict=True)
-        ])
-        for split in SPLITS
-    }  # fmt: skip
-    trained, *random = label_splits(task, read.drawn, joined)
-    subsets = _subsets(settings, share, trained)
-    found = compare(trained, random, subsets=subsets, seed=settings.seed)
-    about = {'task': task.name, 'features': name, 'share': share, 'protocol': PROTOCOL}
-    return {**about, 'train_rows': int(subsets.sum(axis=1).mean()), **found}
+def _groups(test: Drawn, block_km: float) -> np.ndarray:
+    """Blocks of the Earth of a side in km, or with 0 tiles."""
+    if block_km > 0:
+        return spatial_blocks(test.lonlat, block_km)
+    return np.unique(test.tile, return_inverse=True)[1]
+
+
+def _questions(settings: TransferConfig, task: Task, read: _Read) -> Iterator[_Question]:
+    positions = {s: np.arange(len(read.drawn[s].photos))[None, :, None] for s in SPLITS}
+    rows = label_splits(task, read.drawn, positions)[0]
+    exam = _exam(settings, task, rows, read)
+    for share in settings.shares:
+        subsets = _subsets(settings, share, rows)
+        yield _Question(task, share, rows, subsets, exam, _floors(exam, rows, subsets, read))
+
+
+def _exam(settings: TransferConfig, task: Task, rows: Splits, read: _Read) -> Exam:
+    targets = rows.test.targets
+    names = _names(task, rows)
+    if task.kind == 'class':
+        for split, own in zip(SPLITS, rows, strict=True):
+            if (most := own.targets.max()) >= len(names):
+                raise InputError(
+                    f'task {task.name}, split {split}: expected classes 0 to {len(names) - 1}, '
+                    f'found {most}.'
+                )
+    metric = settings.metric or MAIN[task.kind]
+    groups = read.groups[rows.test.features[:, 0]]
+    count = int(read.groups.max()) + 1
+    return Exam(task.kind, names, targets, groups, count, metric, settings.seed)
+
+
+def _names(task: Task, rows: Splits) -> tuple[str, ...]:
+    """Names of classes or targets; where the data set gives none, numbers or that of the task."""
+    if task.kind == 'class':
+        count = 1 + max(int(own.targets.max()) for own in rows)
+        return task.classes or tuple(str(i) for i in range(count))
+    count = rows.test.targets.shape[1]
+    if len(task.classes) == count:
+        return task.classes
+    return (task.name,) if count == 1 else tuple(str(i) for i in range(count))
+
+
+def _floors(exam: Exam, rows: Splits, subsets: np.ndarray, read: _Read) -> dict[str, Marks]:
+    train, _, test = rows
+    places, lonlat = (
+        read.drawn[split].lonlat[own.features[:, 0]]
+        for split, own in (('train', train), ('test', test))
+    )
+    return {
+        'floor': mark(exam, floors.constant(train.targets, subsets, len(lonlat))),
+        'nearest': mark(exam, floors.nearest(train.targets, subsets, places, lonlat)),
+    }
 
 
 def _subsets(settings: TransferConfig, share: float, splits: Splits) -> np.ndarray:
@@ -134,3 +199,74 @@ def _subsets(settings: TransferConfig, share: float, splits: Splits) -> np.ndarr
     for i, draw_of in enumerate(kept):
         draw_of[few_shot_share(ids, strata, share, seed=settings.seed + i)] = True
     return kept
+
+
+def _features(
+    settings: TransferConfig, run: Config, params: Params, store: Store, cache: str,
+    sides: Sequence[str], read: _Read,
+) -> Features:  # fmt: skip
+    """Of the trained parameters, then of each random initialisation."""
+    model = gair.build(run)
+    keys = [jax.random.key(RANDOM_SEED + i) for i in range(settings.seeds)]
+    points = PointFeatures(model, [params, *(model.init(key) for key in keys)], store, cache)
+    return {s: {split: points.of(s, read.drawn[split]) for split in SPLITS} for s in sides}
+
+
+def _judged(
+    settings: TransferConfig, questions: Sequence[_Question], features: Features
+) -> list[Judged]:
+    asked = [
+        (question, protocol, name)
+        for question in questions
+        for protocol in settings.protocols
+        for name in settings.features
+    ]
+    found = []
+    with ProgressBar('probes', len(asked)) as bar:
+        for question, protocol, name in asked:
+            found.append(_judge(settings, question, protocol, name, features))
+            bar.update(len(found), f'{question.task.name} {name} {protocol}')
+    return found
+
+
+def _judge(
+    settings: TransferConfig, question: _Question, protocol: str, name: str, features: Features
+) -> Judged:
+    exam, subsets, floor = question.exam, question.subsets, question.floors
+    answers = [
+        _answers(settings, protocol, splits, subsets)
+        for splits in _seen(question.rows, name, features)
+    ]
+    trained, random = mark(exam, answers[0]), mark(exam, np.concatenate(answers[1:]))
+    every = {'trained': trained, 'random_init': random, **floor}
+    entry = {
+        'task': question.task.name,
+        'kind': question.task.kind,
+        'features': name,
+        'share': question.share,
+        'protocol': protocol,
+        'train_rows': int(subsets.sum(axis=1).mean()),
+        **versus(exam, trained, random, settings.seeds),
+        **{which: marks.value(exam.metric) for which, marks in floor.items()},
+        **{f'{which}_interval': marks.interval(exam.metric) for which, marks in floor.items()},
+        'scores': {which: marks.described for which, marks in every.items()},
+    }
+    return Judged(entry, trained)
+
+
+def _seen(rows: Splits, name: str, features: Features) -> Iterator[Splits]:
+    """The rows with their features, joined, of each parameter set."""
+    sides = [features[side] for side in sides_of(name)]
+    for i in range(len(sides[0]['train'])):
+        yield rows.with_features([
+            np.concatenate([side[split][i][own.features[:, 0]] for side in sides], axis=-1)
+            for split, own in zip(SPLITS, rows, strict=True)
+        ])  # fmt: skip
+
+
+def _answers(
+    settings: TransferConfig, protocol: str, splits: Splits, subsets: np.ndarray
+) -> np.ndarray:
+    if protocol == 'linear':
+        return probes.predictions(splits, subsets)
+    return sgd_probes.predictions(splits, subsets, settings.nonlinear, seed=settings.seed)

@@ -5,17 +5,14 @@ standardised by the training rows; the penalty is chosen on the validation rows;
 scored once, beside the same encoder with random parameters.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from gair_jax.scores.classification import accuracy, majority_accuracy
-from gair_jax.scores.intervals import bootstrap
-from gair_jax.scores.regression import r2
+from gair_jax.scores.classification import majority_accuracy
+from gair_jax.transfer.scoring import Exam, mark, versus
 from gair_jax.transfer.solvers import logistic, ridge
-
-Score = Callable[[np.ndarray, np.ndarray], float]
 
 # Of the mean squared error, of standardised features.
 RIDGE_PENALTIES = tuple(10.0**e for e in range(-4, 4))
@@ -56,7 +53,7 @@ def predictions(splits: Splits, subsets: np.ndarray) -> np.ndarray:
     Returns:
         Classes int [s, n] for integer targets, else values [s, n, k].
     """
-    return (_ridge if _is_regression(splits) else _logistic)(*splits, subsets)
+    return (_ridge if is_regression(splits) else _logistic)(*splits, subsets)
 
 
 def probe(splits: Splits) -> np.ndarray:
@@ -66,84 +63,43 @@ def probe(splits: Splits) -> np.ndarray:
 
 def score(splits: Splits, *, seed: int = 0) -> tuple[float, list[float]]:
     """The test score of a probe, R2 or accuracy, and its 95 % interval."""
-    test, predicted, value = splits.test, probe(splits), _score_of(splits)
-    interval = bootstrap(lambda r: value(predicted[r], test.targets[r]), test.groups, seed=seed)
-    return value(predicted, test.targets), list(interval)
+    exam = _exam(splits, seed)
+    found = mark(exam, probe(splits)[None])
+    return found.value(exam.metric), found.interval(exam.metric)
 
 
-def compare(
-    trained: Splits,
-    random: Sequence[Splits],
-    *,
-    subsets: np.ndarray | None = None,
-    seed: int = 0,
-) -> dict[str, Any]:
+def compare(trained: Splits, random: Sequence[Splits], *, seed: int = 0) -> dict[str, Any]:
     """Probes an encoder and the same encoder at random initialisation on the same rows.
 
     Args:
         trained: rows with the encoder's features.
         random: the same rows with the features of one or more random initialisations.
-        subsets: bool [s, n], training rows of several probes, whose scores are averaged; None is
-            one probe of all rows.
         seed: of the bootstrap.
 
     Returns:
-        trained, random_init (mean over the initialisations) and floor (the commonest class, or
-        the mean), each a score in `metric`, larger is better; 95 % intervals of trained, of
-        random_init and of the gain, drawn over groups; trained_each, a score a subset;
-        random_init_each; rows and groups tested.
+        What `scoring.versus` gives, in R2 or accuracy, and floor: the score of the commonest
+        class, or of the mean.
     """
-    test, value = trained.test, _score_of(trained)
-    if subsets is None:
-        subsets = np.ones((1, len(trained.train.targets)), bool)
-    ours = predictions(trained, subsets)
-    others = [predictions(splits, subsets) for splits in random]
-    each = [_mean(value, other, test.targets) for other in others]
-    return {
-        'trained': _mean(value, ours, test.targets),
-        'random_init': float(np.mean(each)),
-        'floor': 0.0 if value is r2 else majority_accuracy(trained.train.targets, test.targets),
-        'metric': 'R2' if value is r2 else 'accuracy',
-        'higher_is_better': True,
-        **_intervals(value, ours, others, test, seed),
-        'trained_each': [value(one, test.targets) for one in ours],
-        'random_init_each': each,
-        'test_rows': len(test.targets),
-        'test_groups': len(np.unique(test.groups)),
-    }
+    exam = _exam(trained, seed)
+    others = mark(exam, np.stack([probe(splits) for splits in random]))
+    targets = trained.train.targets
+    guess = 0.0 if is_regression(trained) else majority_accuracy(targets, exam.targets)
+    return {**versus(exam, mark(exam, probe(trained)[None]), others, len(random)), 'floor': guess}
 
 
-def _mean(value: Score, several: np.ndarray, targets: np.ndarray) -> float:
-    """The mean score of answers [s, n, ...]."""
-    return float(np.mean([value(one, targets) for one in several]))
-
-
-def _is_regression(splits: Splits) -> bool:
+def is_regression(splits: Splits) -> bool:
+    """Whether targets are numbers, not classes."""
     return bool(np.issubdtype(splits.train.targets.dtype, np.floating))
 
 
-def _score_of(splits: Splits) -> Score:
-    return r2 if _is_regression(splits) else accuracy
-
-
-def _intervals(
-    value: Score, ours: np.ndarray, others: Sequence[np.ndarray], test: Rows, seed: int
-) -> dict[str, list[float]]:
-    """95 % intervals; that of the gain is paired, each draw scores both probes on the same rows."""
-
-    def one(rows: np.ndarray) -> float:
-        return _mean(value, ours[:, rows], test.targets[rows])
-
-    def other(rows: np.ndarray) -> float:
-        return float(np.mean([_mean(value, o[:, rows], test.targets[rows]) for o in others]))
-
-    return {
-        'trained_interval': list(bootstrap(one, test.groups, seed=seed)),
-        'random_init_interval': list(bootstrap(other, test.groups, seed=seed)),
-        'gain_interval': list(
-            bootstrap(lambda rows: one(rows) - other(rows), test.groups, seed=seed)
-        ),
-    }
+def _exam(splits: Splits, seed: int) -> Exam:
+    """Names do not matter where one score is asked for."""
+    test = splits.test
+    kind, metric, count = 'regression', 'R2', test.targets.shape[-1]
+    if not is_regression(splits):
+        kind, metric, count = 'class', 'accuracy', 1 + int(max(r.targets.max() for r in splits))
+    names, groups = np.unique(test.groups, return_inverse=True)
+    return Exam(kind, tuple(map(str, range(count))), test.targets, groups, len(names), metric, seed)
 
 
 def _ridge(train: Rows, val: Rows, test: Rows, subsets: np.ndarray) -> np.ndarray:

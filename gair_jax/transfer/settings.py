@@ -2,12 +2,25 @@
 
 import dataclasses
 
-from gair_jax.config import DataConfig, setting
+from gair_jax.config import DataConfig, InputError, setting
+
+PROTOCOLS = ('linear', 'nonlinear')
+
+
+@dataclasses.dataclass(kw_only=True)
+class NonlinearConfig:
+    """How the two-layer probes are fitted (paper section 5): AdamW at a constant rate."""
+
+    rates: tuple[float, ...] = setting((1e-3,), 'run', 'learning rates; val chooses among them')
+    batch: int = setting(256, 'run', 'rows a step at most; all of fewer training rows')
+    epochs: int = setting(50, 'run', 'passes over the training rows; val chooses after which')
+    weight_decay: float = setting(0.01, 'run', 'decoupled decay; not on biases')
+    seeds: int = setting(3, 'run', 'of parameters and order; scores are means over them')
 
 
 @dataclasses.dataclass(kw_only=True)
 class TransferConfig:
-    """Linear probes of a checkpoint on the labelled tasks of a prepared data set.
+    """Probes of a checkpoint on the labelled tasks of a prepared data set.
 
     `features` names what is probed: sv (the photo), rs (NILI's answer at the photo's point in its
     window), location (the place), or several joined by + and concatenated (paper section 5.1).
@@ -16,9 +29,51 @@ class TransferConfig:
     data: DataConfig = dataclasses.field(default_factory=DataConfig)
     tasks: tuple[str, ...] = setting((), 'run', '() is every one that labels points')
     features: tuple[str, ...] = setting(('sv', 'rs', 'location'), 'run', 'as sv or sv+rs+location')
+    protocols: tuple[str, ...] = setting(('linear',), 'run', 'linear, nonlinear (two layers)')
+    metric: str = setting(
+        '',
+        'run',
+        'main score: accuracy, macro_f1, weighted_f1, minority_f1 (two classes), R2, RMSE, MAE; '
+        "'' is accuracy of classes and R2 of numbers",
+    )
     shares: tuple[float, ...] = setting((1.0,), 'run', 'of the training rows that are fitted, 0..1')
     seeds: int = setting(3, 'run', 'draws of a share below 1, and random initialisations; >= 1')
     train_rows: int = setting(2000, 'run', 'photos read of the split train at most; 0: all')
-    val_rows: int = setting(500, 'run', 'of val, which chooses the penalty')
+    val_rows: int = setting(500, 'run', 'of val, which chooses penalty, rate and epoch')
     test_rows: int = setting(1000, 'run', 'of test, which is scored once')
+    block_km: float = setting(0.0, 'run', 'side of the blocks intervals are drawn over; 0: tiles')
     seed: int = setting(0, 'run', 'of the draws of rows, shares and bootstrap samples')
+    nonlinear: NonlinearConfig = dataclasses.field(default_factory=NonlinearConfig)
+
+
+def check(settings: TransferConfig) -> None:
+    """Refuses values that no data set could make sense of."""
+    for name in ('features', 'shares', 'protocols'):
+        values = getattr(settings, name)
+        if not values:
+            raise InputError(f'{name}: expected at least one, found none.')
+        if twice := [value for value in values if values.count(value) > 1]:
+            raise InputError(f'{name}: expected each once, found {twice[0]!r} twice.')
+    if odd := [name for name in settings.protocols if name not in PROTOCOLS]:
+        raise InputError(f'protocols: expected {" or ".join(PROTOCOLS)}, found {odd[0]!r}.')
+    if wrong := [share for share in settings.shares if not 0 < share <= 1]:
+        raise InputError(f'shares: expected more than 0 and at most 1, found {wrong[0]}.')
+    rows = {f'{split}_rows': 0 for split in ('train', 'val', 'test')}
+    _require_least(settings, {'seeds': 1, 'block_km': 0, **rows})
+    _check_nonlinear(settings.nonlinear)
+
+
+def _check_nonlinear(settings: NonlinearConfig) -> None:
+    least = {'batch': 1, 'epochs': 1, 'weight_decay': 0, 'seeds': 1}
+    _require_least(settings, least, 'nonlinear.')
+    if not settings.rates:
+        raise InputError('nonlinear.rates: expected at least one, found none.')
+    if wrong := [rate for rate in settings.rates if not rate > 0]:
+        raise InputError(f'nonlinear.rates: expected more than 0, found {wrong[0]}.')
+
+
+def _require_least(settings: object, least: dict[str, int], where: str = '') -> None:
+    for name, bound in least.items():
+        if not getattr(settings, name) >= bound:
+            found = getattr(settings, name)
+            raise InputError(f'{where}{name}: expected {bound} or more, found {found}.')

@@ -10,10 +10,27 @@ EXAMPLES = """examples:
   gair transfer --config=configs/transfer/linear.py --checkpoint=runs/quickstart --out=runs/probes
   gair transfer --config=configs/transfer/fusion.py --checkpoint=runs/quickstart --out=runs/all \\
     --config.data.variant=small --config.test_rows=0
+  gair transfer --config=configs/transfer/nonlinear.py --checkpoint=runs/quickstart \\
+    --out=runs/two_layers --table=runs/transfer.csv
   gair transfer --config=configs/transfer/few_labels.py --checkpoint=runs/quickstart --out=runs/few
 
+scores, each beside random parameters, the commonest class or the mean (guess), and what is true
+at the nearest training place (nearest):
+  classes   accuracy, macro_f1, weighted_f1, F1 of each class, minority_f1 of two classes
+  numbers   R2, RMSE, MAE, of each target and their mean
+  --config.metric=macro_f1 (or another) is then the main one, in tables and pictures; intervals
+  hold 95 %, drawn over tiles or with --config.block_km=25 over blocks of that side.
+
+protocols, --config.protocols="('linear','nonlinear')":
+  linear     ridge and logistic regression, solved to the end; val chooses the penalty
+  nonlinear  two layers with a sigmoid, AdamW, mean of 3 seeds; val chooses rate and epoch
+             (--config.nonlinear.epochs=50, .rates, .batch, .weight_decay, .seeds)
+
+joined features (sv+rs) also get what they gain over each side alone, paired on the same rows.
+
 results.json and results.csv hold every score with its interval, scores.png shows them. Features
-are kept under OUT/features by the bytes of the checkpoint: run again, probes take seconds."""
+are kept under OUT/features by the bytes of the checkpoint: run again, linear probes take seconds.
+"""
 
 
 def add(verbs: Any) -> None:
@@ -24,13 +41,19 @@ def add(verbs: Any) -> None:
         help='score frozen encoders on the labelled tasks of a data set',
         description='Probes the encoders of a checkpoint, alone and joined, on every task of a\n'
         'prepared data set that labels points, beside the same encoders with random parameters\n'
-        'and a guess. Settings: gair_jax/transfer/settings.py; each is overridden by\n'
-        '--config.FIELD=VALUE.',
+        'and two answers that look at no image. Settings: gair_jax/transfer/settings.py; each is\n'
+        'overridden by --config.FIELD=VALUE.',
         epilog=EXAMPLES,
     )
     transfer.add_argument('--config', required=True, help='file of configs/transfer/')
     transfer.add_argument('--checkpoint', required=True, help='workdir, checkpoint or weights file')
     transfer.add_argument('--out', required=True, help='folder of results and features')
+    transfer.add_argument(
+        '--table',
+        default='',
+        metavar='FILE',
+        help='CSV of many runs: gets this one, in place of an earlier run of the same',
+    )
     transfer.set_defaults(run=run, takes_overrides=True)
 
 
@@ -41,7 +64,5 @@ def run(arguments: argparse.Namespace, overrides: list[str]) -> int:
     settings = config_files.load_kind(TransferConfig, arguments.config, overrides)
     from gair_jax.report import transfer
 
-    out = pathlib.Path(arguments.out)
-    out.mkdir(parents=True, exist_ok=True)
-    transfer.run(settings, arguments.checkpoint, out)
+    transfer.run(settings, arguments.checkpoint, pathlib.Path(arguments.out), arguments.table)
     return 0

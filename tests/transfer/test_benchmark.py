@@ -1,14 +1,18 @@
 import dataclasses
 
 import jax
+import numpy as np
 import pytest
 
 from gair_jax.config import InputError
+from gair_jax.input.store import Store
 from gair_jax.models import gair
-from gair_jax.report import transfer as report
-from gair_jax.transfer import benchmark, feature_cache
+from gair_jax.scores.intervals import bootstrap
+from gair_jax.scores.regression import r2
+from gair_jax.transfer import benchmark, feature_cache, probes
 from gair_jax.transfer.point_features import sides_of
-from gair_jax.transfer.settings import TransferConfig
+from gair_jax.transfer.scoring import metrics_of
+from gair_jax.transfer.settings import NonlinearConfig, TransferConfig
 from tests.transfer import labelled
 
 FEATURES = ('sv', 'sv+rs+location')
@@ -23,14 +27,23 @@ def made(tmp_path_factory):
 
 def _evaluate(made, cache, **settings):
     config, params = made
-    given = TransferConfig(data=dataclasses.replace(config.data), seeds=1, **settings)
+    given = TransferConfig(data=dataclasses.replace(config.data), **{'seeds': 1, **settings})
     return benchmark.evaluate(given, dataclasses.replace(config), params, str(cache))
 
 
 @pytest.fixture(scope='module')
-def entries(made, tmp_path_factory):
-    cache = tmp_path_factory.mktemp('cache')
+def cache(tmp_path_factory):
+    return tmp_path_factory.mktemp('cache')
+
+
+@pytest.fixture(scope='module')
+def found(made, cache):
     return _evaluate(made, cache, features=FEATURES, shares=(0.5, 1.0))
+
+
+@pytest.fixture(scope='module')
+def entries(found):
+    return found.entries
 
 
 def test_every_task_of_points_is_probed_with_every_feature_and_share(entries):
@@ -42,10 +55,107 @@ def test_every_task_of_points_is_probed_with_every_feature_and_share(entries):
 
 
 def test_all_features_of_a_task_are_scored_on_the_same_rows(entries):
-    for task in {entry['task'] for entry in entries}:
-        own = [entry for entry in entries if entry['task'] == task]
-        assert len({entry['test_rows'] for entry in own}) == 1
-        assert len({entry['floor'] for entry in own}) == 1
+    for task, share in {(entry['task'], entry['share']) for entry in entries}:
+        own = [e for e in entries if (e['task'], e['share']) == (task, share)]
+        for name in ('test_rows', 'floor', 'nearest'):
+            assert len({entry[name] for entry in own}) == 1
+
+
+def test_every_entry_carries_all_scores_of_its_kind_and_of_its_floors(entries):
+    for entry in entries:
+        assert set(entry['scores']) == {'trained', 'random_init', 'floor', 'nearest'}
+        count = 4 if entry['kind'] == 'class' else 3
+        metrics = metrics_of(entry['kind'], count)
+        for which, scores in entry['scores'].items():
+            assert scores[entry['metric']] == pytest.approx(entry[which])
+            assert set(scores['intervals']) == set(metrics)
+            assert set(scores['f1' if entry['kind'] == 'class' else 'each']) == (
+                set(labelled.FOUR) if entry['kind'] == 'class' else {'0', '1', '2'}
+            )
+
+
+def test_the_floors_are_those_of_the_rows(made, entries):
+    """By hand from the stored labels: the mean of all training rows, and the nearest of them."""
+    splits = _stored(made[0])
+    entry = next(e for e in entries if e['task'] == 'shade' and e['share'] == 1)
+    (_, train), (lonlat, test) = splits['train'], splits['test']
+    assert entry['floor'] == pytest.approx(r2(np.tile(train.mean(axis=0), (24, 1)), test))
+    places = splits['train'][0]
+    scale = [np.cos(np.deg2rad(lonlat[0, 1])), 1]  # of the same few km everywhere
+    apart = np.linalg.norm((lonlat[:, None] - places[None]) * scale, axis=-1)
+    assert entry['nearest'] == pytest.approx(r2(train[apart.argmin(axis=1)], test))
+
+
+def _stored(config):
+    """(lonlat, values) of each split, as the data set holds them."""
+    store = Store(config.data)
+    photos = {s: [store.photos(s)[i] for i in range(n)] for s, n in store.splits.items()}
+    return {
+        s: tuple(np.stack(v) for v in zip(*((p.lonlat, p.labels['v']) for p in own), strict=True))
+        for s, own in photos.items()
+    }
+
+
+def test_intervals_are_drawn_over_tiles_or_over_blocks(made, cache):
+    by_tile, by_block = (
+        _evaluate(made, cache, features=('location',), tasks=('shade',), block_km=km).entries[0]
+        for km in (0.0, 2000.0)
+    )
+    assert by_tile['test_groups'] == 6 and by_block['test_groups'] < 6
+    assert by_tile['trained'] == pytest.approx(by_block['trained'])
+    assert by_tile['trained_interval'] != by_block['trained_interval']
+
+
+def test_another_metric_is_the_main_one(made, cache):
+    (entry,) = _evaluate(
+        made, cache, features=('location',), tasks=('shade',), metric='MAE'
+    ).entries
+    assert entry['metric'] == 'MAE' and not entry['higher_is_better']
+    assert entry['trained'] == entry['scores']['trained']['MAE']
+    (entry,) = _evaluate(
+        made, cache, features=('location',), tasks=('kind',), metric='macro_f1'
+    ).entries
+    assert entry['trained'] == entry['scores']['trained']['macro_f1']
+
+
+def test_both_protocols_stand_side_by_side(made, cache):
+    few = NonlinearConfig(epochs=2, seeds=2)
+    found = _evaluate(
+        made, cache, features=('sv',), tasks=('kind', 'shade'),
+        protocols=('linear', 'nonlinear'), nonlinear=few,
+    ).entries  # fmt: skip
+    assert [e['protocol'] for e in found] == ['linear', 'nonlinear'] * 2
+    assert [len(e['trained_each']) for e in found] == [1, 2] * 2
+    assert found[0]['floor'] == found[1]['floor']
+
+
+def test_joined_features_are_compared_with_the_sides_that_were_probed(found):
+    for entry in found.entries:
+        expected = {'sv'} if entry['features'] != 'sv' else set()
+        assert set(entry.get('gain_over', {})) == expected
+    joined, alone = (
+        next(e for e in found.entries if (e['task'], e['features']) == ('shade', name))
+        for name in reversed(FEATURES)
+    )
+    value = joined['gain_over']['sv'][1]
+    assert value == pytest.approx(joined['trained'] - alone['trained'])
+    assert {line['share'] for line in found.fusion} == {0.5, 1.0}
+    assert all(line['tasks'] == ['shade', 'range'] for line in found.fusion)
+
+
+def test_the_interval_is_that_of_a_plain_bootstrap_over_tiles(made, cache, monkeypatch):
+    kept = []
+    predictions = probes.predictions
+
+    def noted(splits, subsets):
+        kept.append((splits.test, predictions(splits, subsets)))
+        return kept[-1][1]
+
+    monkeypatch.setattr(probes, 'predictions', noted)
+    (entry,) = _evaluate(made, cache, features=('location',), tasks=('shade',)).entries
+    test, (answer,) = kept[0]
+    expected = bootstrap(lambda rows: r2(answer[rows], test.targets[rows]), test.groups)
+    assert entry['trained_interval'] == pytest.approx(list(expected))
 
 
 def test_a_share_fits_fewer_rows(entries):
@@ -70,8 +180,8 @@ def test_features_are_read_once_and_serve_no_other_parameters(made, tmp_path, mo
     moved = jax.tree.map(lambda leaf: leaf * 1.5, params)
     other = _evaluate((config, moved), tmp_path, features=('location',))
     assert len(passes) == 3  # a split each
-    assert other[0]['trained'] != first[0]['trained']
-    assert other[0]['random_init'] == first[0]['random_init']
+    assert other.entries[0]['trained'] != first.entries[0]['trained']
+    assert other.entries[0]['random_init'] == first.entries[0]['random_init']
 
 
 @pytest.mark.parametrize(
@@ -79,9 +189,36 @@ def test_features_are_read_once_and_serve_no_other_parameters(made, tmp_path, mo
     [
         ({'features': ('sv+lidar',)}, r"features: expected .* found 'sv\+lidar'"),
         ({'features': ('sv+sv',)}, r"features: expected .* found 'sv\+sv'"),
-        ({'features': ()}, 'features and shares: expected at least one of each'),
+        ({'features': ('sv', 'sv')}, "features: expected each once, found 'sv' twice"),
+        ({'features': ()}, 'features: expected at least one, found none'),
+        ({'protocols': ()}, 'protocols: expected at least one, found none'),
+        ({'protocols': ('full',)}, "protocols: expected linear or nonlinear, found 'full'"),
+        ({'shares': ()}, 'shares: expected at least one, found none'),
         ({'shares': (0.0,)}, 'shares: expected more than 0 and at most 1, found 0.0'),
         ({'shares': (1.5,)}, 'shares: expected more than 0 and at most 1, found 1.5'),
+        ({'shares': (float('nan'),)}, 'shares: expected more than 0 and at most 1, found nan'),
+        ({'seeds': 0}, 'seeds: expected 1 or more, found 0'),
+        ({'test_rows': -1}, 'test_rows: expected 0 or more, found -1'),
+        ({'block_km': -1.0}, 'block_km: expected 0 or more, found -1.0'),
+        ({'block_km': 1e6}, 'block side: expected more than 0 and at most .* km, found 1000000.0'),
+        ({'metric': 'F1'}, "metric: task shade of kind regression has R2, .*, found 'F1'"),
+        (
+            {'metric': 'R2', 'tasks': ('kind',)},
+            "metric: task kind of kind class has accuracy, macro_f1, weighted_f1, found 'R2'",
+        ),
+        ({'metric': 'minority_f1', 'tasks': ('kind',)}, "weighted_f1, found 'minority_f1'"),
+        ({'nonlinear': NonlinearConfig(rates=())}, r'nonlinear.rates: expected at least one'),
+        (
+            {'nonlinear': NonlinearConfig(rates=(1e-3, 0.0))},
+            r'nonlinear.rates: expected more than 0, found 0.0',
+        ),
+        ({'nonlinear': NonlinearConfig(epochs=0)}, r'nonlinear.epochs: expected 1 or more, found'),
+        ({'nonlinear': NonlinearConfig(batch=0)}, r'nonlinear.batch: expected 1 or more, found 0'),
+        ({'nonlinear': NonlinearConfig(seeds=0)}, r'nonlinear.seeds: expected 1 or more, found 0'),
+        (
+            {'nonlinear': NonlinearConfig(weight_decay=-0.1)},
+            r'nonlinear.weight_decay: expected 0 or more, found -0.1',
+        ),
         ({'tasks': ('cover',)}, "tasks: toy has shade, kind, scene, range .* found 'cover'"),
     ],
 )
@@ -99,14 +236,3 @@ def test_an_encoder_that_the_checkpoint_lacks(made, tmp_path):
 
 def test_sides_of_joined_features():
     assert sides_of('sv+location') == ('sv', 'location')
-
-
-def test_the_report_writes_table_and_picture(entries, tmp_path, capsys):
-    report.write_table(entries, tmp_path / 'results.csv')
-    lines = (tmp_path / 'results.csv').read_text().splitlines()
-    assert len(lines) == 1 + len(entries)
-    assert len({line.count(',') for line in lines}) == 1
-    report.draw(entries, tmp_path / 'scores.png', 'toy')
-    assert (tmp_path / 'scores.png').read_bytes()[:4] == b'\x89PNG'
-    report.print_table(entries)
-    assert 'sv+rs+location' in capsys.readouterr().out
