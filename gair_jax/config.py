@@ -10,9 +10,7 @@ acts, and a test holds it to that:
 
 A run resumes with other settings of the last two classes, and with no others.
 
-The paper is arXiv 2503.16683; "release" is the authors' public inference code, "history" the
-training code in the same repository's first public commit. `paper()`, `release()` and `history()`
-return the three named presets; a preset only sets values, each of which can be set alone.
+The three named presets are in `gair_jax.presets`.
 """
 
 import dataclasses
@@ -63,14 +61,20 @@ class RsInputConfig:
 
     sensor: str = setting('sentinel2_10', 'model', 'sensor contract (gair_jax.sensors.CONTRACTS)')
     window: int = setting(96, 'input', 'side of the window cut from the tile, in its pixels')
-    placement: str = setting('random', 'input', 'random or centre, or whole: the tile resized')
+    placement: str = setting('random', 'input', 'random, centre, anywhere; whole: resized')
     size: int = setting(96, 'input', 'side of the network input, pixels (resized to)')
-    kernel: str = setting('cubic_antialias', 'input', 'cubic_antialias (a = -0.5) or cubic (-0.75)')
+    kernel: str = setting(
+        'cubic_antialias', 'input', 'cubic_antialias (a = -0.5), cubic (-0.75), linear_antialias'
+    )
     flip: float = setting(0.5, 'input', 'probability of a horizontal flip, which moves xy too')
     jitter: float = setting(0.7, 'input', 'probability of colour jitter')
     jitter_brightness: float = setting(0.2, 'input', 'brightness factor drawn from 1 +- this')
     jitter_contrast: float = setting(0.2, 'input', 'contrast factor drawn from 1 +- this')
     jitter_bands: tuple[str, ...] = setting(('B02', 'B03', 'B04'), 'input', 'jittered bands')
+    scaling: str = setting(
+        'contract', 'input', "contract (the sensor's), or z_score or gair: by the data's statistics"
+    )
+    dates: int = setting(1, 'input', 'dates of the tile; above 1: the latest, newest first')
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -187,10 +191,33 @@ class ModelConfig:
 
 
 @dataclasses.dataclass(kw_only=True)
-class LossConfig:
-    """INCL + weight x SECL (paper equations 2 to 4), or MAE."""
+class HeadConfig:
+    """What a label is learnt with, and from what; used when loss.objective is label.
 
-    objective: str = setting('gair', 'loss', 'gair, or mae')
+    `gair transfer` sets the first five from what a data set says of a task.
+    """
+
+    label: str = setting('', 'input', 'label of the records that is learnt')
+    target: str = setting('class', 'loss', 'class, regression or mask')
+    outputs: int = setting(2, 'model', 'classes, or numbers of a regression; 1 for a mask: a logit')
+    mean: tuple[float, ...] = setting((), 'input', 'of each number of a regression; () is 0')
+    std: tuple[float, ...] = setting((), 'input', 'of each number of a regression; () is 1')
+    features: tuple[str, ...] = setting(('sv',), 'model', 'joined: sv, rs (at the point), location')
+    kind: str = setting('linear', 'model', 'linear; nonlinear: two layers, a sigmoid between')
+    merging: str = setting('linear', 'model', 'of dates before the masks decoder: linear or ltae')
+    levels: tuple[int, ...] = setting((3, 5, 7, 11), 'model', 'layers, from 0, that UPerNet reads')
+    channels: int = setting(512, 'model', 'width of UPerNet, which decodes masks')
+    loss: str = setting('cross_entropy', 'loss', 'of masks: cross_entropy or dice')
+    selection: str = setting('miou', 'run', 'of masks, what chooses the best: miou, iou_1, loss')
+    frozen: bool = setting(False, 'optimizer', 'the encoders stay as they are')
+    encoder_rate: float = setting(1.0, 'optimizer', 'rate of the encoders, in rates of the head')
+
+
+@dataclasses.dataclass(kw_only=True)
+class LossConfig:
+    """INCL + weight x SECL (paper equations 2 to 4), MAE, or a label (`HeadConfig`)."""
+
+    objective: str = setting('gair', 'loss', 'gair, mae or label')
     incl_weight: float = setting(1.0, 'loss', 'weight of tile against photo')
     secl_weight: float = setting(0.5, 'loss', 'lambda: weight of place against tile and photo')
     secl_denominator: str = setting(
@@ -225,8 +252,12 @@ class OptimizerConfig:
     b1: float = setting(0.9, 'optimizer', 'decay of the first moment')
     b2: float = setting(0.999, 'optimizer', 'decay of the second moment')
     weight_decay: float = setting(0.01, 'optimizer', 'decoupled decay; not on norms and biases')
+    decay_all: bool = setting(False, 'optimizer', 'norms and biases are decayed too')
     warmup: float = setting(0.05, 'optimizer', 'share of the run with linearly rising rate, 0..1')
-    schedule: str = setting('cosine', 'optimizer', 'cosine (to zero) or constant, after warm-up')
+    schedule: str = setting(
+        'cosine', 'optimizer', 'after warm-up: cosine (to zero), constant, or steps (x 0.1 at '
+        'shares 0.6 and 0.9 of the run)'
+    )  # fmt: skip
     clip: float = setting(0.0, 'optimizer', 'largest global gradient norm; 0 is off')
 
 
@@ -276,7 +307,7 @@ class LogConfig:
 
 @dataclasses.dataclass(kw_only=True)
 class Config:
-    """A pre-training run."""
+    """A training run: pre-training, or of a label."""
 
     seed: int = setting(0, 'model', 'seeds parameters, order, windows and augmentation')
     batch: int = setting(256, 'input', 'global batch size')
@@ -286,6 +317,7 @@ class Config:
     data: DataConfig = _section(DataConfig)
     input: InputConfig = _section(InputConfig)
     model: ModelConfig = _section(ModelConfig)
+    head: HeadConfig = _section(HeadConfig)
     loss: LossConfig = _section(LossConfig)
     bank: BankConfig = _section(BankConfig)
     optimizer: OptimizerConfig = _section(OptimizerConfig)
@@ -294,42 +326,3 @@ class Config:
     checkpoint: CheckpointConfig = _section(CheckpointConfig)
     eval: EvalConfig = _section(EvalConfig)
     log: LogConfig = _section(LogConfig)
-
-
-def paper() -> Config:
-    """The model and training that the paper describes (its section 4)."""
-    config = Config()
-    rs = config.model.rs
-    rs.patch, rs.heads, rs.position = 8, 16, 'alibi'
-    rs.qkv_bias, rs.norm_eps = False, 1e-5
-    return config
-
-
-def release() -> Config:
-    """The public inference code: loads the official weights and reproduces their numbers."""
-    config = paper()
-    config.input.rs.placement = 'whole'
-    config.input.rs.kernel = config.input.sv.kernel = 'cubic'
-    config.model.rs.final_norm = False
-    sv = config.model.sv
-    sv.class_token, sv.pooling, sv.norm_eps = True, 'pooler', 1e-12
-    config.model.nili.hidden, config.model.nili.padding = (), 'zeros'
-    config.model.projections = ('sv',)
-    return config
-
-
-def history() -> Config:
-    """The authors' earlier training code, its transposed query coordinates included."""
-    config = release()
-    config.input.rs.kernel = config.input.sv.kernel = 'cubic_antialias'
-    config.model.rs.final_norm = True
-    config.model.sv.attention_dropout = 0.1
-    config.model.nili.coordinates = 'history'
-    config.loss.secl_weight, config.loss.distillation = 1.0, 0.2
-    config.bank.start = 'null_island'
-    opt = config.optimizer
-    opt.rate, opt.rate_batch, opt.b2, opt.weight_decay = 1.44e-4, 0, 0.95, 0.05
-    return config
-
-
-PRESETS = {'paper': paper, 'release': release, 'history': history}

@@ -15,7 +15,9 @@ for extra in $1; do
   if [ "$(cat "$stamp" 2>/dev/null)" != "$want" ]; then
     spec=.
     [ "$extra" = core ] || spec=".[$extra]"
-    .venv/bin/python -m pip install --quiet --disable-pip-version-check --editable "$spec"
+    # What is never imported need not be compiled: a third less time.
+    .venv/bin/python -m pip install --quiet --no-compile --disable-pip-version-check \
+      --editable "$spec"
     echo "$want" > "$stamp"
   fi
 done

@@ -58,7 +58,7 @@ def test_a_bad_override_is_one_sentence_that_names_it(arguments, words, tmp_path
     ],
 )
 def test_a_bad_setting_in_the_file_is_refused_as_on_the_command_line(line, words, tmp_path, capsys):
-    head = 'from gair_jax.config import paper\ndef get_config(text=""):\n    config = paper()\n'
+    head = 'from gair_jax.presets import paper\ndef get_config(text=""):\n    config = paper()\n'
     (tmp_path / 'made.py').write_text(f'{head}    {line}\n    return config\n')
     workdir = tmp_path / 'run'
     code = cli.main(['train', f'--config={tmp_path / "made.py"}', f'--workdir={workdir}'])

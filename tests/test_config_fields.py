@@ -23,6 +23,13 @@ RESIZED = {'input.rs.window': 12, 'input.rs.size': 8}
 
 BFLOAT16 = {'model.dtype': 'bfloat16', 'model.rs.heads': 1, 'model.sv.heads': 1}
 
+LABEL = {'loss.objective': 'label', 'bank.size': 0, 'head.label': 'kind', 'head.outputs': 4}
+VALUES = LABEL | {'head.label': 'v', 'head.target': 'regression', 'head.outputs': 3}
+MASKS = LABEL | {
+    'head.label': 'cover', 'head.target': 'mask', 'head.outputs': 5, 'head.features': ('rs',),
+    'head.levels': (0, 1), 'head.channels': 4, 'input.rs.jitter': 0.0,
+}  # fmt: skip
+
 # field -> (another value, what must be set for the field to matter)
 CASES = {
     'data.dir': ('elsewhere', {}),
@@ -85,6 +92,22 @@ CASES = {
     'model.dtype': ('bfloat16', {}),
     'model.remat': ('full', {}),
     'model.attention': ('plain', BFLOAT16),
+    'input.rs.scaling': ('z_score', MASKS),
+    'input.rs.dates': (2, MASKS),
+    'head.label': ('turn', LABEL),
+    'head.target': ('regression', LABEL | {'head.label': 'v', 'head.outputs': 3}),
+    'head.outputs': (5, LABEL),
+    'head.mean': ((1.0, 1.0, 1.0), VALUES),
+    'head.std': ((2.0, 2.0, 2.0), VALUES),
+    'head.features': (('rs',), LABEL),
+    'head.kind': ('nonlinear', LABEL),
+    'head.merging': ('ltae', MASKS | {'input.rs.dates': 2}),
+    'head.levels': ((1,), MASKS),
+    'head.channels': (8, MASKS),
+    'head.loss': ('dice', MASKS),
+    'head.selection': ('iou_1', MASKS),
+    'head.frozen': (True, LABEL),
+    'head.encoder_rate': (0.5, LABEL),
     'loss.objective': ('mae', {'bank.size': 0, 'loss.secl_denominator': 'batch_only'}),
     'loss.secl_denominator': ('batch_only', {}),
     'loss.mask_radius_m': (50.0, {}),

@@ -11,11 +11,12 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 # Where each top-level name of the package comes from.
 SOURCES = {'gair_jax': 'gair_jax', 'gair_jax.builders': 'data', 'gair_jax.configs': 'configs'}
 
-BASE = {'config', 'sensors', 'geo'}
+BASE = {'config', 'presets', 'sensors', 'geo'}
 LOWER = BASE | {'input', 'models', 'losses'}
 # What each room may import beside itself; the root package may be imported by all.
 MAY_IMPORT = {
     'config': set(),
+    'presets': {'config'},
     'config_files': {'config'},
     'sensors': {'config'},
     'geo': {'config'},
@@ -24,14 +25,14 @@ MAY_IMPORT = {
     'models': BASE,
     'losses': BASE,
     'scores': {'config'},
-    'convert': {'config'},
+    'convert': {'config', 'presets'},
     'train': LOWER | {'convert'},
     'transfer': LOWER | {'train', 'convert', 'scores'},
     'serve': LOWER | {'config_files', 'train', 'convert', 'scores'},
     'bench': LOWER | {'config_files', 'train', 'convert', 'serve'},
     'report': LOWER | {'train', 'convert', 'scores', 'transfer', 'serve'},
     'sweep': LOWER | {'config_files', 'train', 'report'},
-    'configs': {'config', 'sweep', 'transfer'},
+    'configs': {'config', 'presets', 'sweep', 'transfer'},
 }
 # The command line may import anything, and does so inside its verbs.
 TOP = {'', 'cli', 'verbs'}

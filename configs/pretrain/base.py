@@ -7,7 +7,8 @@ Every experiment of this folder is a few lines over this file. A preset is chose
 `paper` is the default; `release` and `history` are the others (gair_jax/config.py).
 """
 
-from gair_jax.config import PRESETS, Config, InputError
+from gair_jax.config import Config, InputError
+from gair_jax.presets import PRESETS
 
 
 def get_config(preset: str = 'paper') -> Config:

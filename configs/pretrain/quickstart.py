@@ -30,5 +30,5 @@ def get_config(preset: str = 'paper') -> Config:
     config.bank.size = 512
     config.optimizer.rate, config.optimizer.rate_batch = 1e-3, 0
     config.optimizer.warmup = 0.1
-    config.checkpoint.every = config.eval.every = 100
+    config.checkpoint.every = config.eval.every = 200
     return config

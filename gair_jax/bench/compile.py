@@ -17,8 +17,7 @@ import jax
 import numpy as np
 
 import gair_jax
-from gair_jax import config as configs
-from gair_jax import config_files
+from gair_jax import config_files, presets
 from gair_jax.bench import flops, hlo, kernels, roofline, target
 from gair_jax.bench.training import shapes, training
 from gair_jax.config import Config, InputError
@@ -68,7 +67,7 @@ def settings(sizes: Sizes) -> Config:
     if sizes.config:
         config = config_files.load(sizes.config, sizes.overrides)
     else:
-        config = configs.paper()
+        config = presets.paper()
         config.model.dtype = 'bfloat16'
     config.batch = sizes.batch or config.batch
     config.model.dtype = sizes.dtype or config.model.dtype

@@ -14,7 +14,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from gair_jax import config as configs
+from gair_jax import presets
 from gair_jax.bench.record import Side
 from gair_jax.config import Config, InputError
 from gair_jax.convert import layers, liif
@@ -98,7 +98,7 @@ def _tensor(array: np.ndarray) -> Any:
 
 def config(dtype: str) -> Config:
     """Our model with the sizes and settings of the peer's `GAIR`."""
-    made = configs.paper()
+    made = presets.paper()
     made.model.dtype = dtype
     same_model(made)
     return made

@@ -10,9 +10,10 @@ import re
 
 import numpy as np
 
-from gair_jax.config import PRESETS, Config, EncoderConfig, InputError, LocationConfig, paper
+from gair_jax.config import Config, EncoderConfig, InputError, LocationConfig
 from gair_jax.convert import gair_release, layers
 from gair_jax.convert.table import State
+from gair_jax.presets import PRESETS, paper
 
 CROMA_HEADS = 16
 CROMA_PATCH = 8

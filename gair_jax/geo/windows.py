@@ -19,21 +19,22 @@ def place_window(
     placement: str,
     rng: np.random.Generator,
 ) -> Shape:
-    """The offset (row, col) of a window that lies in the tile and holds the pixel at `tile_xy`.
+    """The offset (row, col) of a window that lies in the tile and, mostly, holds `tile_xy`.
 
     Args:
       tile_xy: in [-1, 1] (`tiles.require_inside`).
       tile_shape: rows and columns of the tile.
       size: of the window in pixels, one number or (rows, columns).
-      placement: 'random', every valid offset alike, so that the point is anywhere in the window; or
-        'centre', the point in the middle, shifted inwards at the tile's edges.
-      rng: read by 'random' alone.
+      placement: 'random', every valid offset alike, so that the point is anywhere in the window;
+        'centre', the point in the middle, shifted inwards at the tile's edges; or 'anywhere', every
+        offset alike, whether the window holds the point or not.
+      rng: not read by 'centre'.
 
     Raises:
       InputError: the window is larger than the tile, or `placement` is none of the above.
     """
-    if placement not in ('random', 'centre'):
-        raise InputError(f'placement: expected random or centre, found {placement!r}.')
+    if placement not in ('random', 'centre', 'anywhere'):
+        raise InputError(f'placement: expected random, centre or anywhere, found {placement!r}.')
     size = _pair(size)
     if size[0] > tile_shape[0] or size[1] > tile_shape[1]:
         raise InputError(
@@ -113,6 +114,8 @@ def cell_centres(h: int, w: int) -> Float[np.ndarray, 'h w 2']:
 
 def _offset(at: float, n: int, size: int, placement: str, rng: np.random.Generator) -> int:
     """One axis: `at` in pixels from the tile's edge, tile of n pixels."""
+    if placement == 'anywhere':
+        return int(rng.integers(n - size + 1))
     if placement == 'centre':
         return min(max(int(np.floor(at - size / 2 + 0.5)), 0), n - size)
     # The far edge belongs to the last pixel.

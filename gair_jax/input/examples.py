@@ -7,13 +7,14 @@ from jaxtyping import Float
 
 from gair_jax.config import Config, InputError
 from gair_jax.geo import sphere, tiles
-from gair_jax.input import sampling, transforms
-from gair_jax.input.records import Photo
+from gair_jax.input import benchmark_inputs, sampling, transforms
+from gair_jax.input.records import Photo, label_field
 from gair_jax.input.store import Store
 from gair_jax.input.tile_windows import TileWindows, View, WindowInfo
 from gair_jax.sensors import SensorContract, band_indices, contract
 
 Arrays = dict[str, Any]
+IGNORED = 255  # of a mask: the truth is unknown
 
 _FIELDS = (
     'id', 'photo', 'lonlat', 'heading', 'date', 'licence', 'group', 'tile', 'acquisitions',
@@ -25,12 +26,22 @@ class Examples:
 
     def __init__(self, config: Config, store: Store, split: str) -> None:
         """The settings are assumed to be checked (`pipeline.check`)."""
-        self._config, self._input = config, config.input
+        self._config, self._input, self._head = config, config.input, config.head
+        learns = config.loss.objective == 'label'
+        self._masked = learns and config.head.target == 'mask'
+        self._labelled = learns and not self._masked
         self.photos = store.photos(split)
+        self._fields: tuple[str, ...] = _FIELDS
+        if self._labelled:
+            self._fields = (*_FIELDS, label_field(config.head.label, self.photos.fields))
         rs = contract(config.input.rs.sensor)
         sv = contract(config.input.sv.sensor)
         self.contracts: dict[str, SensorContract] = {'rs': rs, 'sv': sv}
-        self._tiles = TileWindows(store.tiles, config.input.rs, rs)
+        mask = config.head.label if self._masked else ''
+        self._tiles = TileWindows(store.tiles, config.input.rs, rs, mask)
+        self._stored = None
+        if config.input.rs.scaling != 'contract':
+            self._stored = benchmark_inputs.of_label(store.metadata, config.head.label)
         jittered = config.input.rs.jitter_bands if config.input.rs.jitter else ()
         self._jittered = band_indices(rs.bands, jittered)
 
@@ -39,12 +50,24 @@ class Examples:
         rng = sampling.generator(self._config.seed, sampling.TRAIN, position)
         return self._make(index, rng, train=True)
 
-    def fixed(self, index: int) -> Arrays:
+    def fixed(self, index: int, time: int = 0) -> Arrays:
         """The example of record `index` as evaluation sees it: the same at every call.
 
-        No flip, no jitter, no noise, the first date; the window is placed as in training.
+        No flip, no jitter, no noise, the first date; the window is placed as in training. `time`
+        counts the readings of one record in a split that shows it several times, each another
+        window.
         """
-        return self._make(index, self._fixed_draws(index), train=False)
+        return self._make(index, self._fixed_draws(index, time), train=False)
+
+    def tile_shape(self, index: int) -> tuple[int, int]:
+        """Rows and columns of the record's tile."""
+        return self._tiles.shape(self._photo(index))
+
+    def window_at(self, index: int, at: tuple[int, int]) -> Arrays:
+        """`rs`, and a mask as `label`, of the window that starts at this row and column."""
+        rng = self._fixed_draws(index)
+        view = self._tiles.cut(self._photo(index), rng, any_date=False, placement=at)
+        return self._rs(view, view.window.xy, rng, augment=False)[0]
 
     def window_info(self, index: int) -> WindowInfo:
         """The window of `fixed(index)`; InputError if the record has no tile."""
@@ -53,12 +76,12 @@ class Examples:
             raise InputError(f'photo {photo.id}: expected a record with a tile, found none.')
         return self._view(photo, self._fixed_draws(index), train=False).window
 
-    def _fixed_draws(self, index: int) -> np.random.Generator:
-        return sampling.generator(self._config.seed, sampling.FIXED, index)
+    def _fixed_draws(self, index: int, time: int = 0) -> np.random.Generator:
+        return sampling.generator(self._config.seed, sampling.FIXED, index + (time << 40))
 
     def _photo(self, index: int) -> Photo:
-        """The photo without its labels, which no example needs."""
-        return Photo.from_example(self.photos.example(index, _FIELDS))
+        """The photo with no label but the one that is learnt."""
+        return Photo.from_example(self.photos.example(index, self._fields))
 
     def _make(self, index: int, rng: np.random.Generator, *, train: bool) -> Arrays:
         photo, model = self._photo(index), self._config.model
@@ -67,11 +90,13 @@ class Examples:
         if model.rs.enabled and photo.acquisitions:
             view = self._view(photo, rng, train=train)
         lonlat, xy = self._position(photo, view, rng, train=train)
-        pixels = {}
+        pixels: Arrays = {}
         if model.rs.enabled:
-            pixels['rs'], xy = self._rs(view, xy, rng, augment=augment)
+            pixels, xy = self._rs(view, xy, rng, augment=augment)
         if model.sv.enabled:
             pixels['sv'] = self._sv(photo, index, rng, augment=augment)
+        if self._labelled:
+            pixels['label'] = self._label(photo)
         return {
             **pixels,
             'xy': xy.astype(np.float32),
@@ -107,16 +132,57 @@ class Examples:
         inside = (np.abs(moved) <= 1).all()
         return lonlat, moved if inside else rng.uniform(-1, 1, 2)
 
+    def _label(self, photo: Photo) -> Any:
+        """The label as the loss compares it: a class i32 [], -1 unknown, or values f32 [k]."""
+        head, value = self._head, photo.labels[self._head.label]
+        if head.target == 'class':
+            found = np.int32(value.reshape(-1)[0])
+            if found >= head.outputs:
+                raise InputError(
+                    f'photo {photo.id}: label {head.label}: expected a class 0 to '
+                    f'{head.outputs - 1}, or -1 for unknown, found {found}.'
+                )
+            return found
+        if value.size != head.outputs:
+            raise InputError(
+                f'photo {photo.id}: label {head.label}: expected {head.outputs} numbers, found '
+                f'{value.size}.'
+            )
+        mean, std = (np.array(v, np.float32) for v in (head.mean or (0.0,), head.std or (1.0,)))
+        return (value.reshape(-1).astype(np.float32) - mean) / std
+
     def _rs(
         self, view: View | None, xy: np.ndarray, rng: np.random.Generator, *, augment: bool
-    ) -> tuple[Float[np.ndarray, 'size size c'], Float[np.ndarray, '2']]:
-        """Network input of the window, and xy, which a flip moves along."""
-        rs, sensor = self._input.rs, self.contracts['rs']
+    ) -> tuple[Arrays, Float[np.ndarray, '2']]:
+        """`rs`, network input of the window, its mask as `label`, and xy, which a flip moves."""
+        rs = self._input.rs
         if view is None:
-            return np.zeros((rs.size, rs.size, len(sensor.bands)), np.float32), xy
-        bands = view.bands
+            return self._no_window(), xy
+        bands, mask = view.bands, view.mask
         if augment and rng.random() < rs.flip:
             bands, xy = transforms.flip(bands), transforms.flip_xy(xy)
+            mask = None if mask is None else mask[:, ::-1]
+        shown = {'rs': self._network_input(bands, rng, augment=augment)}
+        return shown if mask is None else {**shown, 'label': mask}, xy
+
+    def _no_window(self) -> Arrays:
+        rs = self._input.rs
+        dates = (rs.dates,) if rs.dates > 1 else ()
+        shape = (*dates, rs.size, rs.size, len(self.contracts['rs'].bands))
+        shown = {'rs': np.zeros(shape, np.float32)}
+        unknown = np.full((rs.window, rs.window), IGNORED, np.uint8)
+        return {**shown, 'label': unknown} if self._masked else shown
+
+    def _network_input(
+        self, bands: np.ndarray, rng: np.random.Generator, *, augment: bool
+    ) -> Float[np.ndarray, '*dates size size c']:
+        if bands.ndim == 4:
+            return np.stack([self._network_input(b, rng, augment=augment) for b in bands])
+        rs, sensor = self._input.rs, self.contracts['rs']
+        if self._stored is not None:
+            return transforms.benchmark_input(
+                bands, self._stored, sensor, rs.size, rs.kernel, rs.scaling
+            )
         if augment and rng.random() < rs.jitter:
             bands = transforms.jitter_bands(
                 bands,
@@ -126,7 +192,7 @@ class Examples:
                 rs.jitter_contrast,
                 rng,
             )
-        return transforms.rs_input(bands, sensor, rs.size, rs.kernel), xy
+        return transforms.rs_input(bands, sensor, rs.size, rs.kernel)
 
     def _sv(
         self, photo: Photo, index: int, rng: np.random.Generator, *, augment: bool

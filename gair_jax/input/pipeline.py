@@ -15,7 +15,7 @@ import ml_dtypes
 import numpy as np
 
 from gair_jax.config import Config, InputError
-from gair_jax.input import sampling
+from gair_jax.input import benchmark_inputs, sampling
 from gair_jax.input.examples import Arrays, Examples
 from gair_jax.input.resize import KERNELS
 from gair_jax.input.store import Store
@@ -24,7 +24,7 @@ from gair_jax.sensors import PHOTO_SENSORS, SensorContract, band_indices, contra
 
 Batch = dict[str, np.ndarray]
 
-PLACEMENTS = ('random', 'centre', 'whole')
+PLACEMENTS = ('random', 'centre', 'anywhere', 'whole')
 DATES = ('random', 'first')
 NOISE_TARGETS = ('location', 'both')
 # Rows that a thread makes before it hands them over: fewer would spend more on handing over than on
@@ -36,7 +36,8 @@ class Pipeline:
     """Batches of one split of the data set that `config.data` names.
 
     A batch is a dict of NumPy arrays, b rows of this process:
-      rs       f32 [b, size, size, bands], network input of the window; zeros where there is none
+      rs       f32 [b, size, size, bands], network input of the window, zeros where there is none;
+               [b, dates, ...] where `input.rs.dates` is above 1
       sv       f32 [b, size, size, 3], network input of the photo; zeros where there is none
       xy       f32 [b, 2], the photo in the window, [-1, 1], x east, y south; zeros without a tile
       lonlat   f32 [b, 2], degrees, with noise if `input.noise` says so
@@ -44,6 +45,8 @@ class Pipeline:
       tile     i32 [b], id of the tile, -1 for none
       index    i32 [b], row of the record in the split
       valid    bool [b], false in rows that only fill up the last batch; if `train` is off
+      label    if `loss.objective` is label: i32 [b], classes, -1 for unknown; f32 [b, k], nan for
+               unknown; or u8 [b, window, window], masks, 255 for unknown
     Without `model.rs.enabled` (or sv) there is no rs (sv), and nothing of it is read. Pixels are
     bfloat16 where the encoders would round them to that first: half the bytes to the device.
     """
@@ -54,6 +57,7 @@ class Pipeline:
         split: str,
         *,
         train: bool = True,
+        rows: Sequence[int] | np.ndarray = (),
         process_index: int = 0,
         process_count: int = 1,
     ) -> None:
@@ -64,6 +68,8 @@ class Pipeline:
           split: of the data set.
           train: random order, date, flip, jitter and noise; off, each record once, in order, the
             first date, and the same window at every reading.
+          rows: indices of the records that are used, in this order; () is all. A record that is
+            there several times shows another window each time.
           process_index: which part of every batch is read, 0 .. process_count - 1.
           process_count: number of parts; must divide the batch.
 
@@ -79,15 +85,20 @@ class Pipeline:
         self._examples = Examples(config, store, split)
         self.splits = store.splits
         self.metadata = store.metadata
-        self.examples = len(self._examples.photos)
+        every = np.arange(len(self._examples.photos))
+        self._rows_used = np.asarray(rows, np.int64) if len(rows) else every
+        self._times = _times(self._rows_used) if len(rows) else np.zeros_like(every)
+        self.examples = len(self._rows_used)
         self._seed, self._threads, self._batch = config.seed, config.data.threads, config.batch
         self._train, self._process = train, process_index
         self._rows = config.batch // process_count
-        rounded = config.model.dtype == 'bfloat16' and config.loss.objective == 'gair'
+        rounded = config.model.dtype == 'bfloat16' and config.loss.objective != 'mae'
         self._pixels: Any = ml_dtypes.bfloat16 if rounded else np.float32
         self._groups: Sequence[np.ndarray] = ()
         if train and config.data.balance == 'group':
-            self._groups = list(self._examples.photos.members().values())
+            members = self._examples.photos.members().values()
+            found = [group[np.isin(group, self._rows_used)] for group in members]
+            self._groups = [group for group in found if len(group)]
 
     @property
     def contracts(self) -> dict[str, SensorContract]:
@@ -125,6 +136,14 @@ class Pipeline:
         """A batch of these records as evaluation sees them, whatever `train` says."""
         return stack_rows([self._examples.fixed(int(index)) for index in indices], np.float32)
 
+    def tile_shape(self, index: int) -> tuple[int, int]:
+        """Rows and columns of the tile of this record."""
+        return self._examples.tile_shape(index)
+
+    def window_at(self, index: int, row: int, col: int) -> Batch:
+        """`rs` (and `label`, a mask) of one window of this record's tile, as evaluation sees it."""
+        return self._examples.window_at(index, (row, col))
+
     def window_info(self, index: int) -> WindowInfo:
         """The window that `examples_at` shows of this record; InputError if it has no tile."""
         return self._examples.window_info(index)
@@ -136,13 +155,24 @@ class Pipeline:
     def _row(self, step: int, row: int) -> Arrays:
         position = step * self._batch + self._process * self._rows + row
         if not self._train:
-            example = self._examples.fixed(position % self.examples)
+            at = position % self.examples
+            example = self._examples.fixed(int(self._rows_used[at]), int(self._times[at]))
             return {**example, 'valid': np.bool_(position < self.examples)}
         if self._groups:
             index = sampling.balanced(self._seed, position, self._groups)
         else:
-            index = sampling.shuffled(self._seed, position, self.examples)
+            at = sampling.shuffled(self._seed, position, self.examples)
+            index = int(self._rows_used[at])
         return self._examples.training(index, position)
+
+
+def _times(rows: np.ndarray) -> np.ndarray:
+    """How often each row's record came before it."""
+    order = np.argsort(rows, kind='stable')
+    first = np.searchsorted(rows[order], rows[order])
+    times = np.empty_like(rows)
+    times[order] = np.arange(len(rows)) - first
+    return times
 
 
 def stack_rows(rows: Sequence[Arrays], pixels: Any) -> Batch:
@@ -167,6 +197,7 @@ def check(config: Config) -> None:
             'input.date': (config.input.date, DATES),
             'input.rs.placement': (rs.placement, PLACEMENTS),
             'input.rs.kernel': (rs.kernel, KERNELS),
+            'input.rs.scaling': (rs.scaling, ('contract', *benchmark_inputs.SCALINGS)),
             'input.sv.kernel': (sv.kernel, KERNELS),
             'input.sv.sensor': (sv.sensor, PHOTO_SENSORS),
             'input.noise.target': (noise.target, NOISE_TARGETS),
@@ -179,6 +210,7 @@ def check(config: Config) -> None:
             'data.threads': (config.data.threads, 1, math.inf),
             'input.rs.window': (rs.window, 1, math.inf),
             'input.rs.size': (rs.size, 1, math.inf),
+            'input.rs.dates': (rs.dates, 1, math.inf),
             'input.sv.size': (sv.size, 1, math.inf),
             'input.noise.kappa': (noise.kappa, 0, math.inf),
             'input.rs.flip': (rs.flip, 0, 1),
@@ -193,7 +225,7 @@ def check(config: Config) -> None:
             'input.sv.jitter_hue': (sv.jitter_hue, 0, 0.5),
         }
     )
-    _check_jitter_bands(config)
+    _check_jitter(config)
 
 
 def _check_names(settings: dict[str, tuple[str, Sequence[str]]]) -> None:
@@ -209,8 +241,13 @@ def _check_ranges(settings: dict[str, tuple[float, float, float]]) -> None:
             raise InputError(f'{name}: expected {text}, found {found}.')
 
 
-def _check_jitter_bands(config: Config) -> None:
+def _check_jitter(config: Config) -> None:
     rs = config.input.rs
+    if rs.jitter and config.input.augment and (rs.scaling != 'contract' or rs.dates > 1):
+        raise InputError(
+            f"input.rs.jitter: expected 0 with several dates or the data's own statistics, found "
+            f'{rs.jitter}.'
+        )
     sensor = contract(rs.sensor)
     try:
         band_indices(sensor.bands, rs.jitter_bands if rs.jitter else ())

@@ -7,7 +7,7 @@ as the bytes of its file. `gair_jax.input.store` reads them.
 """
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -188,6 +188,17 @@ def packed_bands(example: Example) -> codecs.PackedArray:
     shape = tuple(int(n) for n in example['shape'])
     return codecs.PackedArray(
         example['bands'], shape, example['dtype'].decode(), example['codec'].decode()
+    )
+
+
+def label_field(name: str, fields: Sequence[str]) -> str:
+    """The field of a stored record that holds a label; InputError unless it is among `fields`."""
+    if _LABEL + name in fields:
+        return _LABEL + name
+    known = [field.removeprefix(_LABEL) for field in fields if field.startswith(_LABEL)]
+    raise InputError(
+        f'head.label: expected one of the labels that records carry, {", ".join(known) or "none"}, '
+        f'found {name!r}.'
     )
 
 

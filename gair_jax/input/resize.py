@@ -1,4 +1,4 @@
-"""Separable cubic resizing on the host, with the kernels that GAIR was trained and run with.
+"""Separable resizing on the host, with the kernels that GAIR and its benchmarks are run with.
 
 Keys' cubic, a polynomial of |x| on [0, 2) with a free parameter a, sampled at pixel centres:
 
@@ -6,6 +6,8 @@ Keys' cubic, a polynomial of |x| on [0, 2) with a free parameter a, sampled at p
                    normalised; as jax.image.resize(..., 'cubic'), Pillow, torch with antialias
   cubic            a = -0.75, never stretched, border pixels repeated; as torch's plain bicubic with
                    align_corners=False, which is what the release does
+  linear_antialias a tent, stretched, cut and normalised as the first; as torch's bilinear with
+                   antialias, which PANGAEA-Bench uses
 """
 
 import functools
@@ -16,7 +18,7 @@ from jaxtyping import Float
 
 from gair_jax.config import InputError
 
-KERNELS = ('cubic_antialias', 'cubic')
+KERNELS = ('cubic_antialias', 'cubic', 'linear_antialias')
 
 
 def resize(
@@ -53,7 +55,8 @@ def matrix(n_in: int, n_out: int, kernel: str) -> Float[np.ndarray, 'n_out n_in'
         np.add.at(weights, (np.arange(n_out)[:, None], at), _keys(centre[:, None] - taps, -0.75))
         return weights
     stretch = max(n_in / n_out, 1.0)
-    weights = _keys((centre[:, None] - np.arange(n_in)) / stretch, -0.5)
+    away = (centre[:, None] - np.arange(n_in)) / stretch
+    weights = _keys(away, -0.5) if kernel == 'cubic_antialias' else np.maximum(1 - np.abs(away), 0)
     return weights / weights.sum(axis=1, keepdims=True)
 
 

@@ -83,6 +83,7 @@ class Records(Generic[Record]):
         self.folder, self._split = folder, split
         self._decode: Callable[[Example], Record] = decode
         self._ends: list[int] = []
+        self._specs: Specs = {}
         if not folder.exists():
             return
         builder = _builder(folder)
@@ -96,6 +97,11 @@ class Records(Generic[Record]):
 
     def __len__(self) -> int:
         return self._ends[-1] if self._ends else 0
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """Names of what each record holds; () without records."""
+        return tuple(self._specs)
 
     def __getitem__(self, index: int) -> Record:
         """The whole record; InputError names the file and index of one that does not decode."""

@@ -1,19 +1,20 @@
-"""The part of a tile that an example shows: which date, which window, and its pixels."""
+"""The part of a tile that an example shows: which dates, which window, its pixels and its mask."""
 
 import functools
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int, Shaped
+from jaxtyping import Float, Int, Shaped, UInt8
 
 from gair_jax.config import InputError, RsInputConfig
 from gair_jax.geo import tiles, windows
 from gair_jax.input import records
+from gair_jax.input.latest_dates import latest
 from gair_jax.input.records import Acquisition, Example, Photo
 from gair_jax.input.store import Records
 from gair_jax.sensors import SensorContract
 
-FIELDS = ('id', 'bands', 'codec', 'shape', 'dtype', 'band_names', 'bounds', 'crs')
+FIELDS = ('id', 'date', 'bands', 'codec', 'shape', 'dtype', 'band_names', 'bounds', 'crs')
 
 
 class WindowInfo(NamedTuple):
@@ -46,47 +47,102 @@ class WindowInfo(NamedTuple):
 class View(NamedTuple):
     """A window with what is in it.
 
-    bands: the sensor contract's bands in stored units, [rows, columns, bands].
+    bands: the wanted bands in stored units, [rows, columns, bands], or [dates, ...] where the
+      input has several.
     bounds, crs: the box of the whole tile.
+    mask: classes of the pixels, where a label of the tile is wanted.
     """
 
     window: WindowInfo
-    bands: Shaped[np.ndarray, 'h w c']
+    bands: Shaped[np.ndarray, '*dates h w c']
     bounds: Float[np.ndarray, '4']
     crs: str
+    mask: UInt8[np.ndarray, 'h w'] | None = None
 
 
 class TileWindows:
     """Cuts windows from the acquisitions of a data set, reading no more of them than that."""
 
     def __init__(
-        self, acquisitions: Records[Acquisition], rs: RsInputConfig, sensor: SensorContract
+        self,
+        acquisitions: Records[Acquisition],
+        rs: RsInputConfig,
+        sensor: SensorContract,
+        mask: str = '',
     ) -> None:
+        """`mask` names the label raster of the tiles that is cut too, if any.
+
+        Bands are those of the sensor, or all that are stored where the data's own statistics
+        scale them.
+        """
         self._acquisitions, self._rs, self._sensor = acquisitions, rs, sensor
+        self._mask = mask
+        self._fields: tuple[str, ...] = FIELDS
+        if mask:
+            self._fields = (*FIELDS, records.label_field(mask, acquisitions.fields))
 
     def cut(
-        self, photo: Photo, rng: np.random.Generator, *, any_date: bool, placement: str
+        self,
+        photo: Photo,
+        rng: np.random.Generator,
+        *,
+        any_date: bool,
+        placement: str | tuple[int, int],
     ) -> View:
-        """A window of the photo's tile that holds the photo.
+        """A window of the photo's tile.
 
         Args:
           photo: has acquisitions.
           rng: draws the date and the place of the window.
           any_date: a random date; else the first.
-          placement: 'random', 'centre', or 'whole', which takes the whole tile.
+          placement: of `geo.windows.place_window`; 'whole', which takes the whole tile; or the
+            first row and column of the window.
 
         Raises:
           InputError: the photo is outside its tile, the tile is smaller than the window or lacks a
             band, or the record is corrupt.
         """
         row = photo.acquisitions[int(rng.integers(len(photo.acquisitions))) if any_date else 0]
-        example = self._acquisitions.example(row, FIELDS)
+        example = self._acquisitions.example(row, self._fields)
         bounds, crs = records.bits_float(example['bounds']), example['crs'].decode()
-        tile_xy = tiles.place_in_tile(photo.lonlat, bounds, crs, f'photo {photo.id}')
+        tile_xy = np.zeros(2)
+        if placement in ('random', 'centre', 'whole'):
+            tile_xy = tiles.place_in_tile(photo.lonlat, bounds, crs, f'photo {photo.id}')
         window = self._place(photo, row, example, tile_xy, placement, rng)
+        bands = self._bands(photo, row, example, window)
+        if self._rs.dates > 1:
+            bands = self._latest(photo, window)
+        return View(window, bands, bounds, crs, self._cut_mask(row, example, window))
+
+    def _bands(
+        self, photo: Photo, row: int, example: Example, window: WindowInfo
+    ) -> Shaped[np.ndarray, 'h w c']:
         with self._acquisitions.blame(row):
             bands = records.packed_bands(example).window(window.row, window.col, *window.size)
-        return View(window, self._select(photo, example, bands), bounds, crs)
+        return self._select(photo, example, bands) if self._rs.scaling == 'contract' else bands
+
+    def _latest(self, photo: Photo, window: WindowInfo) -> Shaped[np.ndarray, 't h w c']:
+        """The window at the latest dates, newest first, zeros where there are fewer."""
+        rows = [int(row) for row in photo.acquisitions]
+        examples = [self._acquisitions.example(row, FIELDS) for row in rows]
+        dates = [example['date'].decode() for example in examples]
+        order = sorted(range(len(rows)), key=lambda i: dates[i])
+        images = [self._bands(photo, rows[i], examples[i], window) for i in order]
+        return latest(images, sorted(dates), self._rs.dates)[0]
+
+    def _cut_mask(
+        self, row: int, example: Example, window: WindowInfo
+    ) -> UInt8[np.ndarray, 'h w'] | None:
+        if not self._mask:
+            return None
+        with self._acquisitions.blame(row):
+            packed = records.packed_label(example, self._mask)
+            return packed.window(window.row, window.col, *window.size)
+
+    def shape(self, photo: Photo) -> tuple[int, int]:
+        """Rows and columns of the photo's tile."""
+        rows, columns, _ = self._acquisitions.example(photo.acquisitions[0], ['shape'])['shape']
+        return int(rows), int(columns)
 
     def _place(
         self,
@@ -94,7 +150,7 @@ class TileWindows:
         row: int,
         example: Example,
         tile_xy: np.ndarray,
-        placement: str,
+        placement: str | tuple[int, int],
         rng: np.random.Generator,
     ) -> WindowInfo:
         shape = (int(example['shape'][0]), int(example['shape'][1]))
@@ -106,7 +162,9 @@ class TileWindows:
                 f'tile {photo.tile} ({example["id"].decode()}): expected at least '
                 f'input.rs.window = {size} pixels a side, found {shape[0]} x {shape[1]}.'
             )
-        at = windows.place_window(tile_xy, shape, size, placement, rng)
+        at = placement
+        if isinstance(at, str):
+            at = windows.place_window(tile_xy, shape, size, at, rng)
         return WindowInfo(*at, (size, size), row, tile_xy, shape)
 
     def _select(self, photo: Photo, example: Example, bands: np.ndarray) -> np.ndarray:

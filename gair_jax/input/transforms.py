@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float, Int, Shaped, UInt8
 from PIL import Image
 
 from gair_jax.input import codecs
+from gair_jax.input.benchmark_inputs import Stored, prepare
 from gair_jax.input.resize import resize
 from gair_jax.sensors import SensorContract
 
@@ -31,9 +32,9 @@ def decode_photo(data: bytes) -> UInt8[np.ndarray, 'h w 3']:
         raise codecs.CorruptError(f'its photo does not decode ({error})') from error
 
 
-def flip(image: Shaped[np.ndarray, 'h w c']) -> Shaped[np.ndarray, 'h w c']:
+def flip(image: Shaped[np.ndarray, '*dates h w c']) -> Shaped[np.ndarray, '*dates h w c']:
     """East and west exchanged."""
-    return image[:, ::-1]
+    return image[..., ::-1, :]
 
 
 def flip_xy(xy: Float[np.ndarray, '2']) -> Float[np.ndarray, '2']:
@@ -118,6 +119,19 @@ def rs_input(
 ) -> Float[np.ndarray, 'size size c']:
     """Network input from the contract's bands: normalised, then resized to a square."""
     return resize(contract.normalize(bands), (size, size), kernel)
+
+
+def benchmark_input(
+    bands: Shaped[np.ndarray, 'h w c'],
+    stored: Stored,
+    contract: SensorContract,
+    size: int,
+    kernel: str,
+    scaling: str,
+) -> Float[np.ndarray, 'size size k']:
+    """Network input from a benchmark's bands: resized, then scaled by its own statistics."""
+    resized = resize(bands.astype(np.float32), (size, size), kernel)
+    return prepare(resized, stored, contract.bands, scaling=scaling)
 
 
 def sv_input(

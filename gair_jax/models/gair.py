@@ -225,6 +225,11 @@ def sv_encoder(config: Config) -> Vit | None:
     return Vit(vit.spec(config.model.sv, config.model, channels=3, image=size, where='model.sv'))
 
 
+def widths(config: Config) -> dict[str, int]:
+    """Width of the embedding of each enabled side before its projection; of rs, at a point."""
+    return _widths(config, rs_encoder(config), sv_encoder(config))
+
+
 def _nili(model: ModelConfig, rs: Vit) -> Nili | AttentionQuery | None:
     """What reads the patch grid, where it has parameters."""
     nili, width = model.nili, rs.spec.layers.dim

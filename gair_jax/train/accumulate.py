@@ -14,8 +14,8 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from gair_jax.train import sharding
+from gair_jax.train.interface import Aux, Objective, Outputs
 from gair_jax.train.memory_bank import MemoryBank
-from gair_jax.train.objective import Aux, Objective, Outputs
 from gair_jax.train.state import Params
 
 Rows = Mapping[str, Array]
@@ -44,7 +44,7 @@ def loss_and_gradients(
     """
 
     def compared(params: Params, outputs: Outputs) -> tuple[Array, Aux]:
-        return objective.compare(params, outputs, batch, bank=bank)
+        return objective.compare(params, outputs, batch, bank=bank, key=key)
 
     if parts == 1:
 

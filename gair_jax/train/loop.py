@@ -10,7 +10,7 @@ import math
 import os
 import pathlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -31,9 +31,10 @@ from gair_jax.train import (
 )
 from gair_jax.train.metrics_writer import MetricsWriter, ProgressBar
 from gair_jax.train.saver import Saver
-from gair_jax.train.state import TrainState, parameter_count
+from gair_jax.train.state import Params, TrainState, parameter_count
 from gair_jax.train.step import eval_step, init_state, train_step
 from gair_jax.train.stopping import Agreement, noted_signals
+from gair_jax.train.tally import Tally
 
 
 class NonFiniteStepError(RuntimeError):
@@ -56,14 +57,18 @@ def train(
     config: Config,
     workdir: str | os.PathLike[str],
     *,
+    given: Params | None = None,
+    rows: Mapping[str, np.ndarray] | None = None,
     devices: Sequence[jax.Device] | None = None,
     say: Callable[[str], None] = print,
 ) -> Result:
-    """Pre-trains until the configured length, resuming where `workdir` holds a checkpoint.
+    """Trains until the configured length, resuming where `workdir` holds a checkpoint.
 
     Args:
         config: the run; with other settings than the stored ones it is refused.
         workdir: folder that gets config.json, metrics.jsonl, checkpoints/ and best/.
+        given: parameters to start from, by sub-tree, in place of those drawn or named by `init`.
+        rows: indices of the records that are used of a split, by its name; all by default.
         devices: those to use; all of all processes by default.
         say: takes the sentences that a run says at its start.
 
@@ -81,7 +86,7 @@ def train(
     say = say if jax.process_index() == 0 else _nothing
     shapes = forecast.state_shapes(config)
     say(forecast.require_room(config, mesh, shapes))
-    run = _Run(config, workdir, mesh, say, shapes)
+    run = _Run(config, workdir, mesh, say, shapes, given, rows or {})
     try:
         with jax.set_mesh(mesh), noted_signals() as stop:
             result = run.go(run.starting_state(), stop)
@@ -104,13 +109,13 @@ class _Run:
         mesh: jax.sharding.Mesh,
         say: Callable[[str], None],
         shapes: TrainState,
+        given: Params | None,
+        rows: Mapping[str, np.ndarray],
     ) -> None:
         self.config, self.mesh, self.say, self.shapes = config, mesh, say, shapes
+        self.given, self.rows = given, rows
         self.leads = jax.process_index() == 0
-        self.data = Pipeline(
-            config, config.data.train_split,
-            process_index=jax.process_index(), process_count=jax.process_count(),
-        )  # fmt: skip
+        self.data = self._pipeline(config.data.train_split, train=True)
         self.steps = optimizer.total_steps(config, self.data.examples)
         self.objective = objective.create(config)
         self.optimizer = optimizer.create(config, self.steps)
@@ -160,8 +165,9 @@ class _Run:
         for remark in start.remarks(self.config):
             self.say(remark)
         state = jax.jit(self.make, out_shardings=self.places)(key)
-        if any(dataclasses.asdict(self.config.init).values()):
-            params = jax.device_put(start.apply(self.config, state.params), self.places.params)
+        if self.given or any(dataclasses.asdict(self.config.init).values()):
+            started = start.apply(self.config, state.params, self.given)
+            params = jax.device_put(started, self.places.params)
             teacher = self.objective.init_teacher(params)
             state = dataclasses.replace(state, params=params, teacher=teacher)
         self.say(
@@ -240,28 +246,28 @@ class _Run:
         data = self._val_data
         if data is None:
             return
-        count = min(self.config.eval.batches, data.steps_per_epoch)
-        sums: dict[str, float] = {}
+        tally = Tally()
         # The first batches of the split, read anew: kept, they would hold gigabytes at full size.
-        for i in range(count):
+        for i in range(min(self.config.eval.batches, data.steps_per_epoch)):
             placed = sharding.put_batch(self.mesh, data.batch(i))
             if self.validate is None:
                 self.validate = _compiled('validation', self.eval_step, state, placed)
-            metrics = self.validate(state, placed)
-            for name, value in jax.device_get(metrics).items():
-                sums[name] = sums.get(name, 0.0) + float(value)
-        means = {f'val_{k}': v / count for k, v in sums.items()}
-        self._write(done, means)
-        if math.isfinite(means['val_loss']):
-            self.saver.save_best(state, means['val_loss'])
+            tally.add(jax.device_get(self.validate(state, placed)))
+        means, choice = tally.means(), self.objective.choice
+        self._write(done, {f'val_{name}': value for name, value in means.items()})
+        if math.isfinite(means[choice]):
+            self.saver.save_best(state, means[choice] if choice == 'loss' else -means[choice])
 
     @functools.cached_property
     def _val_data(self) -> Pipeline | None:
         """The validation split, or None where the data set has none."""
         if self.config.data.eval_split not in self.data.splits:
             return None
+        return self._pipeline(self.config.data.eval_split, train=False)
+
+    def _pipeline(self, split: str, *, train: bool) -> Pipeline:
         return Pipeline(
-            self.config, self.config.data.eval_split, train=False,
+            self.config, split, train=train, rows=self.rows.get(split, ()),
             process_index=jax.process_index(), process_count=jax.process_count(),
         )  # fmt: skip
 

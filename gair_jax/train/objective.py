@@ -1,13 +1,13 @@
-"""What a step minimises: GAIR's INCL + SECL, or masked autoencoding, behind one interface.
+"""What a step minimises: GAIR's INCL + SECL, masked autoencoding, or the loss of a label.
 
-The trainer knows an objective only as these functions, so one trainer serves every ablation of
-the paper (its section 5.5), the MAE ones included. A loss is two functions, since the batch may go
-through the encoders in parts (`train.accumulate`) while rows are compared all together.
+The trainer knows an objective only by its functions (`train.interface`), so one trainer serves
+every ablation of the paper (its section 5.5), the MAE ones and fine-tuning included. A loss is two
+functions, since the batch may go through the encoders in parts (`train.accumulate`) while rows are
+compared all together.
 """
 
 import functools
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Mapping
 
 import jax
 import jax.numpy as jnp
@@ -16,39 +16,15 @@ from jaxtyping import Array
 from gair_jax import losses
 from gair_jax.config import BankConfig, Config, InputError
 from gair_jax.models import gair, mae
-from gair_jax.train import loss_form, memory_bank, sharding
+from gair_jax.train import label_objective, loss_form, memory_bank, sharding
+from gair_jax.train.interface import Aux, Objective, Outputs
 from gair_jax.train.memory_bank import MemoryBank
-
-Params = dict[str, Any]
-Outputs = dict[str, Array]
-
-
-class Aux(NamedTuple):
-    """What a loss gives beside its value."""
-
-    metrics: dict[str, Array]
-    pushed: tuple[Array, ...]  # arguments of memory_bank.push; empty: nothing is pushed
-
-
-class Objective(NamedTuple):
-    """Pure functions that a step is made of.
-
-    `encode` takes (params, batch, *, teacher, key) and gives arrays with a row for each of the
-    batch; without a key there is no dropout. `compare` takes (params, outputs, batch, *, bank), of
-    the batch only what is not an image, and gives (value, Aux). `batch` holds `row`, each row's
-    number.
-    """
-
-    init: Callable[[Array], Params]
-    init_bank: Callable[[Array], MemoryBank]
-    init_teacher: Callable[[Params], Params]
-    encode: Callable[..., Outputs]
-    compare: Callable[..., tuple[Array, Aux]]
+from gair_jax.train.state import Params
 
 
 def create(config: Config) -> Objective:
     """The objective that `config.loss.objective` names."""
-    makers = {'gair': _gair, 'mae': _mae}
+    makers = {'gair': _gair, 'mae': _mae, 'label': _label}
     if config.loss.objective not in makers:
         raise InputError(
             f'loss.objective: expected one of {sorted(makers)}, found {config.loss.objective!r}.'
@@ -103,8 +79,9 @@ def _encode_triples(
 
 def _compare_triples(
     config: Config, model: gair.Model, params: Params, outputs: Outputs,
-    batch: Mapping[str, Array], *, bank: MemoryBank,
+    batch: Mapping[str, Array], *, bank: MemoryBank, key: Array | None,
 ) -> tuple[Array, Aux]:  # fmt: skip
+    del key
     loss = config.loss
     temperature = jnp.float32(loss.temperature)
     if loss.learn_temperature:
@@ -195,10 +172,29 @@ def _pushed(config: Config, outputs: Outputs, batch: Mapping[str, Array]) -> tup
 def _mae(config: Config) -> Objective:
     model = mae.build(config)
     norm_pixels = config.model.mae.norm_pixels
-    no_bank = memory_bank.create(BankConfig(size=0), 0, jax.random.key(0))
-
     encode = functools.partial(_encode_masked, model, config.seed, norm_pixels)
-    return Objective(model.init, lambda key: no_bank, lambda params: {}, encode, _compare_masked)
+    return Objective(model.init, _no_bank, _no_teacher, encode, _compare_masked)
+
+
+def _label(config: Config) -> Objective:
+    model, head = label_objective.create(config)
+    return Objective(
+        functools.partial(label_objective.init, model, head),
+        _no_bank,
+        _no_teacher,
+        functools.partial(label_objective.encode, model),
+        functools.partial(label_objective.compare, config.head, head),
+        label_objective.choice(config.head),
+    )
+
+
+def _no_bank(key: Array) -> MemoryBank:
+    return memory_bank.create(BankConfig(size=0), 0, key)
+
+
+def _no_teacher(params: Params) -> Params:
+    del params
+    return {}
 
 
 def _encode_masked(
@@ -226,13 +222,14 @@ def _encode_masked(
 
 
 def _compare_masked(
-    params: Params, outputs: Outputs, batch: Mapping[str, Array], *, bank: MemoryBank
-) -> tuple[Array, Aux]:
-    del params, bank
+    params: Params, outputs: Outputs, batch: Mapping[str, Array], *, bank: MemoryBank,
+    key: Array | None,
+) -> tuple[Array, Aux]:  # fmt: skip
+    del params, bank, key
     has_rs = batch['has_rs']
     rs = losses.mae_loss(outputs['rs_errors'], outputs['rs_patches'], valid=has_rs)
     if 'photos' not in outputs:
-        return rs, Aux({'mae_rs': rs}, ())
+        return rs, Aux({'mae_rs': rs})
     both = has_rs & batch['has_sv']
     photo = losses.mae_loss(outputs['photo_errors'], outputs['photos'], valid=both)
-    return rs + photo, Aux({'mae_rs': rs, 'mae_photo': photo}, ())
+    return rs + photo, Aux({'mae_rs': rs, 'mae_photo': photo})

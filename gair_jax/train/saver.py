@@ -46,7 +46,7 @@ class Saver:
         self._latest = _checkpointer(workdir / 'checkpoints', keep)
         self._best = _checkpointer(workdir / 'best', [_policies.LatestN(1)])
         steps = steps_in(workdir / 'best')
-        self.best_loss = stored_record(steps[-1])['val_loss'] if steps else float('inf')
+        self.best_loss = stored_record(steps[-1])['lowest'] if steps else float('inf')
         self._writing: dict[Any, tuple[int, Any]] = {}  # by checkpointer: step and its response
 
     def save(self, state: TrainState) -> None:
@@ -55,12 +55,15 @@ class Saver:
         if self.latest_step() != step:
             self._write(self._latest, step, _items(state), {})
 
-    def save_best(self, state: TrainState, val_loss: float) -> bool:
-        """Writes the parameters as `best/STEP` if no earlier one had a lower validation loss."""
-        if val_loss >= self.best_loss:
+    def save_best(self, state: TrainState, loss: float) -> bool:
+        """Writes the parameters as `best/STEP` if no earlier one had a lower validation loss.
+
+        Where a score chooses, `loss` is that score's negative.
+        """
+        if loss >= self.best_loss:
             return False
-        self.best_loss = val_loss
-        self._write(self._best, int(state.step), {'params': state.params}, {'val_loss': val_loss})
+        self.best_loss = loss
+        self._write(self._best, int(state.step), {'params': state.params}, {'lowest': loss})
         return True
 
     def latest_step(self) -> int:

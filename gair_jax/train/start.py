@@ -3,11 +3,13 @@
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from gair_jax.config import Config, InputError
 from gair_jax.models import gair
 from gair_jax.train import checkpoint
+from gair_jax.train.label_objective import HEAD, STATISTICS
 from gair_jax.train.state import Params
 
 SUBTREES = ('rs', 'sv', 'location')
@@ -44,18 +46,25 @@ def _attention(config: Config) -> list[str]:
     return [t.spec.attention.sentence(name) for name, t in towers.items() if t is not None]
 
 
-def apply(config: Config, params: Params) -> Params:
-    """`params` with the subtrees that `config.init` names replaced by those of checkpoints."""
+def apply(config: Config, params: Params, given: Params | None = None) -> Params:
+    """`params` with the subtrees that `config.init` names replaced by those of checkpoints.
+
+    Those in `given` come last, and win. A head is never named: each task draws its own.
+    """
     params = dict(params)
     if config.init.all:
         loaded = _loaded(config.init.all)
-        for name in params:
+        for name in params.keys() - {HEAD, STATISTICS}:
             params[name] = _matched(loaded, name, params[name], f'init.all: {config.init.all}')
     for name in SUBTREES:
         if path := getattr(config.init, name):
             if name not in params:
                 raise InputError(f'init.{name}: the configured model has no {name} encoder.')
             params[name] = _matched(_loaded(path), name, params[name], f'init.{name}: {path}')
+    for name in given or {}:
+        matched = _matched(given or {}, name, params[name], 'given parameters')
+        # A copy: the state is donated to the step, and the giver may need its own again.
+        params[name] = jax.tree.map(jnp.copy, matched)
     return params
 
 

@@ -7,10 +7,10 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array
 
-from gair_jax.train import memory_bank
+from gair_jax.train import label_objective, memory_bank
 from gair_jax.train.accumulate import encode, loss_and_gradients
+from gair_jax.train.interface import Objective
 from gair_jax.train.memory_bank import MemoryBank
-from gair_jax.train.objective import Objective
 from gair_jax.train.state import Params, TrainState, initial_step
 
 Batch = Mapping[str, Array]
@@ -58,7 +58,8 @@ def train_step(
     finite = jnp.isfinite(loss) & jnp.isfinite(grad_norm)
     with jax.named_scope(OPTIMIZER):
         updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
-        taken = state.step + 1, optax.apply_updates(state.params, updates), opt_state
+        params = {**optax.apply_updates(state.params, updates), **aux.kept}
+        taken = state.step + 1, params, opt_state
         before = state.step, state.params, state.opt_state
         step, params, opt_state = jax.tree.map(
             lambda new, old: jnp.where(finite, new, old), taken, before
@@ -106,8 +107,10 @@ def eval_step(state: TrainState, batch: Batch, *, objective: Objective, parts: i
     for name in ('has_rs', 'has_sv'):
         if name in batch:
             batch[name] = batch[name] & valid
+    if 'label' in batch:
+        batch['label'] = label_objective.without(batch['label'], valid)
     outputs = encode(objective, state.params, batch, teacher=state.teacher, key=None, parts=parts)
-    loss, aux = objective.compare(state.params, outputs, batch, bank=state.bank)
+    loss, aux = objective.compare(state.params, outputs, batch, bank=state.bank, key=None)
     return {'loss': loss, **aux.metrics}
 
 

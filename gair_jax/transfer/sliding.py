@@ -48,37 +48,54 @@ def sliding(forward: Forward, window: int, *, at_most: int = 8) -> Predict:
         return jax.image.resize(logits, shape, 'linear', antialias=False)
 
     def predict(params: Any, rasters: np.ndarray) -> np.ndarray:
-        return _average(lambda w: resized(params, w), rasters, window, at_most)
+        return np.stack(
+            [_of_raster(resized, params, raster, window, at_most) for raster in rasters]
+        )
 
     return predict
 
 
-def _average(
-    logits_of: Callable[[np.ndarray], jax.Array], rasters: np.ndarray, window: int, at_most: int
+def _of_raster(
+    resized: Forward, params: Any, raster: np.ndarray, window: int, at_most: int
 ) -> np.ndarray:
-    """The mean over windows of the logits of each pixel."""
-    height, width = rasters.shape[-3:-1]
-    corners = [
-        (b, y, x)
-        for b in range(len(rasters))
-        for y in starts(height, window)
-        for x in starts(width, window)
-    ]
-    total, count = None, np.zeros((len(rasters), height, width, 1), np.float32)
+    def read(row: int, col: int) -> np.ndarray:
+        return raster[..., row : row + window, col : col + window, :]
+
+    return average(
+        lambda windows: resized(params, jnp.asarray(windows)),
+        read,
+        raster.shape[-3:-1],
+        window,
+        at_most,
+    )
+
+
+def average(
+    logits_of: Callable[[np.ndarray], Any],
+    read: Callable[[int, int], np.ndarray],
+    shape: tuple[int, ...],
+    window: int,
+    at_most: int = 8,
+) -> np.ndarray:
+    """The mean over windows of the logits of each pixel of a raster, float32 [h, w, k].
+
+    Args:
+      logits_of: windows [at_most, ...] -> logits [at_most, window, window, k].
+      read: (first row, first column) -> a window of the raster, as `logits_of` takes it.
+      shape: rows and columns of the raster.
+      window: side, in pixels of the raster.
+      at_most: windows of a call; the last call is filled up with copies.
+    """
+    corners = [(int(y), int(x)) for y in starts(shape[0], window) for x in starts(shape[1], window)]
+    total, count = None, np.zeros((*shape, 1), np.float32)
     for first in range(0, len(corners), at_most):
         chunk = corners[first : first + at_most]
         filled = chunk + chunk[-1:] * (at_most - len(chunk))
-        logits = np.asarray(logits_of(np.stack([_cut(rasters, c, window) for c in filled])))
+        logits = np.asarray(logits_of(np.stack([read(*corner) for corner in filled])))
         if total is None:
-            total = np.zeros((*count.shape[:-1], logits.shape[-1]), np.float32)
-        for (b, y, x), found in zip(chunk, logits, strict=False):
-            total[b, y : y + window, x : x + window] += found
-            count[b, y : y + window, x : x + window] += 1
-    if total is None:
-        raise InputError('rasters: expected at least one, found none.')
+            total = np.zeros((*shape, logits.shape[-1]), np.float32)
+        for (y, x), found in zip(chunk, logits, strict=False):
+            total[y : y + window, x : x + window] += found
+            count[y : y + window, x : x + window] += 1
+    assert total is not None
     return total / count
-
-
-def _cut(rasters: np.ndarray, corner: tuple[int, int, int], window: int) -> np.ndarray:
-    b, y, x = corner
-    return rasters[b, ..., y : y + window, x : x + window, :]

@@ -5,7 +5,7 @@ import json
 import jax
 import pytest
 
-from gair_jax import cli, config
+from gair_jax import cli, presets
 from gair_jax.bench import compile as compiling
 from gair_jax.bench import roofline, target
 from gair_jax.bench.hlo import ArrayShape, Instruction
@@ -118,7 +118,7 @@ def test_overrides_need_a_file_that_they_change():
 
 def test_by_default_it_is_the_paper_s_step_in_bfloat16():
     made = compiling.settings(compiling.Sizes())
-    paper = config.paper()
+    paper = presets.paper()
     paper.model.dtype = 'bfloat16'
     assert made == paper and made.batch == 256
     made = compiling.settings(compiling.Sizes(batch=8, dtype='float32'))

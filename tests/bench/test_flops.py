@@ -6,7 +6,7 @@ import jax
 import pytest
 from jax.interpreters import partial_eval
 
-from gair_jax import config
+from gair_jax import presets
 from gair_jax.bench import flops
 from gair_jax.bench.training import shapes, training
 from gair_jax.models import gair
@@ -74,4 +74,4 @@ def test_the_count_of_a_step_is_that_of_all_products_but_those_that_need_no_slop
 
 def test_the_paper_s_model_costs_60_gflop_a_triple():
     # 34.9 + 25.4 by 2 n (12 d^2 L + 2 n d L) and the patch embeddings, n = 196 and 144.
-    assert flops.embed(gair.build(config.paper())) == pytest.approx(60.3e9, rel=2e-3)
+    assert flops.embed(gair.build(presets.paper())) == pytest.approx(60.3e9, rel=2e-3)

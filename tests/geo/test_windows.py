@@ -35,6 +35,12 @@ def test_the_window_is_inside_and_holds_the_point(x, y, rows, cols, share, place
     np.testing.assert_allclose(back, tile_xy, atol=1e-12)
 
 
+def test_a_window_anywhere_need_not_hold_the_point():
+    rng, corner = np.random.default_rng(0), np.array([-1.0, -1.0])
+    found = {place_window(corner, (4, 5), 3, 'anywhere', rng) for _ in range(100)}
+    assert found == {(row, col) for row in range(2) for col in range(3)}
+
+
 def test_pixels_keep_their_place():
     """The centre of tile pixel (40, 70) is that of pixel (10, 20) in the window from (30, 50)."""
     tile_xy = cell_centres(100, 200)[40, 70]
@@ -78,7 +84,9 @@ def test_refusals():
     rng, middle = np.random.default_rng(0), np.zeros(2)
     with pytest.raises(InputError, match='at most the tile, 64 x 64 pixels, found 96 x 96'):
         place_window(middle, (64, 64), 96, 'random', rng)
-    with pytest.raises(InputError, match="placement: expected random or centre, found 'middle'"):
+    with pytest.raises(
+        InputError, match="placement: expected random, centre or anywhere, found 'middle'"
+    ):
         place_window(middle, (64, 64), 32, 'middle', rng)
 
 

@@ -145,7 +145,7 @@ def test_the_batch_must_divide_among_processes(toy_config):
         ('data.balance', 'city', "data.balance: expected none or group, found 'city'"),
         ('data.threads', 0, 'data.threads: expected at least 1, found 0'),
         ('input.date', 'last', "input.date: expected random or first, found 'last'"),
-        ('input.rs.placement', 'left', 'input.rs.placement: expected random or centre or whole'),
+        ('input.rs.placement', 'left', 'input.rs.placement: expected random or centre or anywhere'),
         ('input.rs.kernel', 'area', "input.rs.kernel: .*found 'area'"),
         ('input.sv.kernel', 'area', "input.sv.kernel: .*found 'area'"),
         ('input.noise.target', 'xy', "input.noise.target: .*found 'xy'"),

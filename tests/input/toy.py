@@ -15,6 +15,10 @@ from gair_jax.input.records import Acquisition, Photo, acquisition_features, pho
 SIDE = 40  # of a tile, in pixels of 10 m
 DATES = 3
 BANDS = sensors.TEN_BANDS
+COVER = {
+    'encoder': 'rs', 'label': 'cover', 'on': 'tile', 'kind': 'mask', 'classes': list('abcde'),
+    'statistics': {'mean': [1000.0] * len(BANDS), 'std': [500.0] * len(BANDS)},
+}  # fmt: skip
 
 
 class Toy(tfds.core.GeneratorBasedBuilder):
@@ -31,7 +35,9 @@ class Toy(tfds.core.GeneratorBasedBuilder):
     def _info(self):
         return self.dataset_info_from_configs(
             features=self._features,
-            metadata=tfds.core.MetadataDict({'bands': list(BANDS), 'synthetic': True}),
+            metadata=tfds.core.MetadataDict(
+                {'bands': list(BANDS), 'synthetic': True, 'tasks': {'cover': COVER}}
+            ),
             disable_shuffling=self._kind == 'acquisitions',
         )
 
@@ -126,7 +132,11 @@ def photo(number: int, at: int, xy=(0.0, 0.0), **changes) -> Photo:
         group=f'city{number % 3}',
         tile=at,
         acquisitions=[DATES * at + date for date in range(DATES)],
-        labels={'kind': np.array(number % 4, np.int64), 'v': np.arange(3, dtype=np.float32)},
+        labels={
+            'kind': np.array(number % 4, np.int64),
+            'turn': np.array((number + 1) % 3, np.int64),
+            'v': np.arange(3, dtype=np.float32),
+        },
     )
     return Photo(**{**fields, **changes})
 

@@ -9,8 +9,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gair_jax.config import PRESETS, Config
+from gair_jax.config import Config
 from gair_jax.models import gair
+from gair_jax.presets import PRESETS
 
 
 def config(preset: str = 'paper') -> Config:

@@ -13,7 +13,7 @@ import pytest
 from flax import linen as nn
 from jax.sharding import AbstractDevice, AbstractMesh
 
-from gair_jax import config as configs
+from gair_jax import presets
 from gair_jax.config import InputError
 from gair_jax.models import attention, gair
 from gair_jax.models.attention import Case, Choice, choose
@@ -91,7 +91,7 @@ def test_a_run_can_say_what_it_took():
     ],
 )
 def test_a_model_that_cannot_be_built_is_refused(setting, value, message):
-    config = configs.paper()
+    config = presets.paper()
     config.model.dtype, config.model.attention = 'bfloat16', 'cudnn'
     setattr(config.model, setting, value)
     with pytest.raises(InputError, match=message):
@@ -99,7 +99,7 @@ def test_a_model_that_cannot_be_built_is_refused(setting, value, message):
 
 
 def test_dropout_and_cudnn_exclude_each_other():
-    config = configs.paper()
+    config = presets.paper()
     config.model.dtype, config.model.attention = 'bfloat16', 'cudnn'
     config.model.sv.attention_dropout = 0.1
     with pytest.raises(InputError, match=r'expects attention_dropout 0, found more .model\.sv'):
@@ -181,9 +181,9 @@ def test_every_layer_takes_the_chosen_form(calls):
 
 
 def test_the_paper_s_encoders_take_it_and_the_release_s_are_padded():
-    config = configs.paper()
+    config = presets.paper()
     config.model.dtype = 'bfloat16'
-    release = configs.release()
+    release = presets.release()
     release.model.dtype = 'bfloat16'
     with jax.sharding.use_abstract_mesh(GPU):
         for made in (config, release):

@@ -6,12 +6,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gair_jax.config import Config, paper
+from gair_jax.config import Config
 from gair_jax.convert import croma, geoclip, timm_vit
 from gair_jax.convert.table import convert
 from gair_jax.models import gair, positions
 from gair_jax.models.heads import ClipHead
 from gair_jax.models.vit import Vit
+from gair_jax.presets import paper
 from gair_jax.serve import replay
 from tests.parity.encoders import shapes
 from tests.parity.kinds import Arrays, Data, kind, require

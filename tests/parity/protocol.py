@@ -4,10 +4,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from gair_jax.input import benchmark_inputs as inputs
+from gair_jax.input.resize import resize
 from gair_jax.losses import segmentation as losses
 from gair_jax.scores.classification import class_scores
 from gair_jax.scores.segmentation import confusions, predicted_classes
-from gair_jax.transfer import inputs, schedules, sliding, splits
+from gair_jax.train import schedules
+from gair_jax.transfer import sliding, splits
 from tests.parity.kinds import Arrays, Data, kind, require
 from tests.parity.weights import Case
 
@@ -86,7 +89,8 @@ def prepare_input(case: Case, data: Data) -> Arrays:
     require(kwargs, resize=(None, {'kernel': 'bilinear', 'antialias': True}))
     values = np.moveaxis(case.inputs['raw'], 0, -1)
     if kwargs['resize']:
-        values = inputs.resize_linear(values, (kwargs['encoder_size'],) * 2)
+        side = kwargs['encoder_size']
+        values = resize(values, (side, side), 'linear_antialias')
     names = ('dataset_bands', 'mean', 'std')
     bands, mean, std = (tuple(kwargs[name]) for name in names)
     stored = inputs.Stored(bands=bands, mean=mean, std=std)

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gair_jax.config import Config, release
+from gair_jax.config import Config
 from gair_jax.convert import gair_release, liif
 from gair_jax.convert.table import convert
 from gair_jax.geo.tiles import relative_position
@@ -16,6 +16,7 @@ from gair_jax.models.attention_query import AttentionQuery, query_position
 from gair_jax.models.nili import Nili, NiliSpec
 from gair_jax.models.transformer import TransformerSpec
 from gair_jax.models.vit import Vit
+from gair_jax.presets import release
 from gair_jax.serve import replay
 from tests.parity.encoders import shapes
 from tests.parity.kinds import Arrays, Data, kind, require

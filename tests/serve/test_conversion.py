@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gair_jax import cli, config
+from gair_jax import cli, presets
 from gair_jax.config import InputError
 from gair_jax.convert import files, sources
 from gair_jax.convert.files import StateFile
@@ -238,7 +238,7 @@ def test_a_part_of_ours_is_written_as_another_source(tmp_path):
 
 
 def test_what_a_layout_has_no_place_for_is_refused(tmp_path):
-    model = config.paper()
+    model = presets.paper()
     model.model = small.config('paper').model
     model.input = small.config('paper').input
     model.model.rs.qkv_bias = True

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from gair_jax import sensors
-from gair_jax.config import BankConfig, Config, InputError, history
+from gair_jax.config import BankConfig, Config, InputError
+from gair_jax.presets import history
 from gair_jax.train import checkpoint, memory_bank
 from gair_jax.train.saver import Saver
 from gair_jax.train.state import TrainState

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from gair_jax import config as configs
+from gair_jax import presets
 from gair_jax.config import InputError
 from gair_jax.train import forecast, objective, optimizer, sharding
 from gair_jax.train.state import parameter_count
@@ -91,7 +91,7 @@ def test_each_saving_saves():
 
 
 def test_a_run_that_does_not_fit_names_the_setting_that_would():
-    config, mesh = configs.paper(), sharding.make_mesh(jax.devices()[:1])
+    config, mesh = presets.paper(), sharding.make_mesh(jax.devices()[:1])
     config.batch, config.model.dtype, config.mesh.memory_gib = 1024, 'bfloat16', 80.0
     with pytest.raises(InputError, match=r'it does not fit; model.remat=full would need \d+\.\d\d'):
         room(config, mesh)
@@ -106,7 +106,7 @@ def test_a_run_that_does_not_fit_names_the_setting_that_would():
 
 
 def test_what_was_advised_does_fit():
-    config, mesh = configs.paper(), sharding.make_mesh(jax.devices())
+    config, mesh = presets.paper(), sharding.make_mesh(jax.devices())
     config.batch, config.mesh.memory_gib = 4096, 24.0
     with pytest.raises(InputError) as refused:
         room(config, mesh)
@@ -121,4 +121,4 @@ def test_what_was_advised_does_fit():
 def test_without_a_setting_a_cpu_device_has_its_share_of_the_host():
     mesh = sharding.make_mesh(jax.devices())
     host = os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES')
-    assert forecast.capacity(configs.paper(), mesh) == host // 8
+    assert forecast.capacity(presets.paper(), mesh) == host // 8

@@ -2,12 +2,13 @@
 
 import pathlib
 
-from gair_jax import config as configs
+from gair_jax import presets
+from gair_jax.config import Config
 
 
-def tiny_config(data_dir: pathlib.Path, name: str, variant: str) -> configs.Config:
+def tiny_config(data_dir: pathlib.Path, name: str, variant: str) -> Config:
     """Encoders 8 wide on the toy data set; every part of the model and the loss is in use."""
-    config = configs.paper()
+    config = presets.paper()
     config.batch, config.steps = 4, 6
     config.data.dir, config.data.name, config.data.variant = str(data_dir), name, variant
     config.input.rs.window = config.input.rs.size = 8

@@ -8,7 +8,7 @@ from gair_jax.serve import doctor
 from tests.serve.doctor.made import fine, only, texts
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
-HEAD = 'from gair_jax.config import paper\n\ndef get_config(text=""):\n    config = paper()\n'
+HEAD = 'from gair_jax.presets import paper\n\ndef get_config(text=""):\n    config = paper()\n'
 
 
 def config(folder, *lines, end='    return config\n'):

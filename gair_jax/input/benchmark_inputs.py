@@ -1,14 +1,15 @@
-"""From a benchmark's rasters to what an encoder takes: bands by name, statistics, size.
+"""From a benchmark's bands to what an encoder takes, by the benchmark's own statistics.
 
-PANGAEA-Bench's steps, in its order: crop or resize, z = (x - mean) / std, bands in the encoder's
-order, those that the data lack 0. NumPy float32, channels last.
+PANGAEA-Bench's steps after the crop or resize: z = (x - mean) / std, bands in the encoder's order,
+those that the data lack 0. NumPy float32, channels last.
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Integer, Real
+from jaxtyping import Float, Real
 
 from gair_jax.config import InputError
 from gair_jax.sensors import band_indices, canonical
@@ -33,6 +34,18 @@ class Stored:
             )
         if min(self.std, default=1) <= 0:
             raise InputError(f'std: expected values above 0, found {min(self.std)}.')
+
+
+def of_label(metadata: Mapping[str, Any], label: str) -> Stored:
+    """What the metadata of a data set publish for the task of a label; InputError where nothing."""
+    for task in metadata.get('tasks', {}).values():
+        if task['label'] == label and 'statistics' in task:
+            mean, std = (tuple(task['statistics'][name]) for name in ('mean', 'std'))
+            return Stored(bands=tuple(metadata['bands']), mean=mean, std=std)
+    raise InputError(
+        f"input.rs.scaling: expected 'contract', as the data set has no statistics for the label "
+        f'{label!r}.'
+    )
 
 
 def prepare(
@@ -72,31 +85,6 @@ def prepare(
     return z if scaling == 'z_score' else _gair(z, levels)
 
 
-def random_crop(
-    image: Real[np.ndarray, '*batch h w c'],
-    mask: Integer[np.ndarray, 'h w'],
-    size: int,
-    rng: np.random.Generator,
-) -> tuple[Real[np.ndarray, '*batch s s c'], Integer[np.ndarray, 's s']]:
-    """The same square of `size` pixels of an image (or its dates) and its mask, anywhere in it."""
-    height, width = mask.shape
-    if not 0 < size <= min(height, width):
-        raise InputError(f'crop: expected 1..{min(height, width)} pixels, found {size}.')
-    y, x = (int(rng.integers(side - size + 1)) for side in (height, width))
-    return image[..., y : y + size, x : x + size, :], mask[y : y + size, x : x + size]
-
-
-def resize_linear(
-    image: Real[np.ndarray, '*batch h w c'], shape: tuple[int, int]
-) -> Float[np.ndarray, '*batch p q c']:
-    """Bilinear, antialiased when shrinking, float32: pixel centres, weights cut at the border.
-
-    As jax.image.resize(..., 'linear') and torch's bilinear with antialias.
-    """
-    down, across = (_weights(n, m) for n, m in zip(image.shape[-3:-1], shape, strict=True))
-    return np.einsum('ph,...hwc,qw->...pqc', down, image.astype(np.float32), across, optimize=True)
-
-
 def _check(values: np.ndarray, stored: Stored, scaling: str, levels: bool) -> None:
     if values.shape[-1] != len(stored.bands):
         raise InputError(f'values: expected {len(stored.bands)} bands, found {values.shape[-1]}.')
@@ -109,11 +97,3 @@ def _check(values: np.ndarray, stored: Stored, scaling: str, levels: bool) -> No
 def _gair(z: Float[np.ndarray, '*batch k'], levels: bool) -> Float[np.ndarray, '*batch k']:
     unit = np.clip(z / 4 + np.float32(0.5), 0, 1)
     return np.trunc(unit * 255) / np.float32(255) if levels else unit
-
-
-def _weights(n_in: int, n_out: int) -> Float[np.ndarray, 'm n']:
-    """Of every input pixel in every output pixel along one axis; rows sum to 1."""
-    centre = (np.arange(n_out) + 0.5) * n_in / n_out - 0.5
-    stretch = max(n_in / n_out, 1.0)
-    weights = np.maximum(1 - np.abs(centre[:, None] - np.arange(n_in)) / stretch, 0)
-    return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)

@@ -1,9 +1,9 @@
-import jax
 import numpy as np
 import pytest
 
 from gair_jax.config import InputError
-from gair_jax.transfer import inputs, schedules
+from gair_jax.input import benchmark_inputs as inputs
+from gair_jax.train import schedules
 
 STORED = inputs.Stored(bands=('B2', 'B4', 'B8A'), mean=(10.0, 20.0, 30.0), std=(2.0, 4.0, 5.0))
 
@@ -21,24 +21,6 @@ def test_the_scaling_of_gair():
     np.testing.assert_array_equal(found, np.array([[0.5, 0.75, 0, 0.5]], np.float32))
     cut = inputs.prepare(values, STORED, ('B02', 'B04'), scaling='gair', levels=True)
     np.testing.assert_allclose(cut, [[127 / 255, 191 / 255]], rtol=1e-6)
-
-
-def test_a_crop_takes_image_dates_and_mask_at_one_place(rng):
-    mask = np.arange(35).reshape(5, 7)
-    image = np.stack([mask, mask + 100])[..., None]  # two dates
-    places = set()
-    for _ in range(40):
-        cut, own = inputs.random_crop(image, mask, 3, rng)
-        np.testing.assert_array_equal(cut[..., 0], np.stack([own, own + 100]))
-        places.add(int(own[0, 0]))
-    assert places == {7 * y + x for y in range(3) for x in range(5)}
-
-
-@pytest.mark.parametrize('shape', [(24, 24), (5, 7), (9, 30)])
-def test_resizing_is_jax_image_resize(rng, shape):
-    image = rng.normal(size=(2, 16, 12, 3)).astype(np.float32)
-    expected = jax.image.resize(image, (2, *shape, 3), 'linear', antialias=True)
-    np.testing.assert_allclose(inputs.resize_linear(image, shape), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -62,11 +44,6 @@ def test_statistics_that_do_not_fit():
         inputs.Stored(bands=('B02',), mean=(1.0,), std=(0.0,))
     with pytest.raises(InputError, match='expected a mean and std for each of 1 bands'):
         inputs.Stored(bands=('B02',), mean=(1.0, 2.0), std=(1.0,))
-
-
-def test_a_crop_larger_than_the_mask(rng):
-    with pytest.raises(InputError, match=r'crop: expected 1\.\.5 pixels, found 6'):
-        inputs.random_crop(np.zeros((5, 7, 1)), np.zeros((5, 7), int), 6, rng)
 
 
 def test_the_rate_falls_at_both_milestones():
