@@ -111,7 +111,7 @@ def _outputs(
     keys = [jax.random.key(seed) for seed in seeds]
     params = jax.tree.map(lambda *own: jnp.stack(own), *(_drawn(k, plan, x.shape[1]) for k in keys))
     orders = np.stack([_order(len(x), settings, seed) for seed in seeds])
-    problem = _Problem(x, wanted[0], val_x, wanted[1], test_x)
+    problem = _Problem(*map(jnp.asarray, (x, wanted[0], val_x, wanted[1], test_x)))
     rates = jnp.asarray(settings.rates, jnp.float32)
     return np.asarray(_fitted(problem, params, orders, rates, plan), np.float64)
 
@@ -182,10 +182,9 @@ def _kept(lane: _Lane, problem: _Problem, plan: Plan) -> _Lane:
         value = jnp.mean(jnp.argmax(outputs, axis=-1) == problem.val_y)
     else:
         value = -jnp.mean(jnp.square(outputs - problem.val_y))
-    keep = functools.partial(jnp.where, value > lane.value)
-    return lane._replace(
-        best=jax.tree.map(keep, lane.params, lane.best), value=keep(value, lane.value)
-    )
+    better = value > lane.value  # not where it is nan
+    best = jax.tree.map(lambda new, old: jnp.where(better, new, old), lane.params, lane.best)
+    return lane._replace(best=best, value=jnp.where(better, value, lane.value))
 
 
 def _probe(plan: Plan) -> Probe:
@@ -199,7 +198,7 @@ def _matrices(params: Any) -> Any:
 
 def _loss(params: Any, x: Array, y: Array, plan: Plan) -> Array:
     """The mean cross entropy, or squared error of standardised targets."""
-    outputs = _probe(plan).apply(params, x)
+    outputs: Any = _probe(plan).apply(params, x)
     if plan.classes:
         return optax.softmax_cross_entropy_with_integer_labels(outputs, y).mean()
     return jnp.mean(jnp.square(outputs - y))

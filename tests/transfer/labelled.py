@@ -1,11 +1,16 @@
 """A small data set with labels of every kind, and a small model that reads it."""
 
+import contextlib
 import json
 import pathlib
+from unittest import mock
 
+import jax
 import numpy as np
 
+from gair_jax.models import gair
 from tests.input import toy
+from tests.models import small
 from tests.train.tiny import tiny_config
 
 FOUR, FIVE = list('abcd'), list('abcde')
@@ -43,3 +48,16 @@ def write(folder: pathlib.Path):
     stored = next((folder / 'toy' / 'tiny_photos').glob('*/metadata.json'))
     stored.write_text(json.dumps({**json.loads(stored.read_text()), 'tasks': TASKS}))
     return tiny_config(folder, 'toy', 'tiny')
+
+
+@contextlib.contextmanager
+def drawn_by_rule():
+    """Models draw their parameters by NumPy, from their key: nothing is compiled for it."""
+
+    def init(model, key):
+        rng = np.random.default_rng(np.asarray(jax.random.key_data(key)))
+        made = small.drawn(model._init)
+        return jax.tree.map(lambda x: x + np.float32(0.3) * rng.normal(size=x.shape), made)
+
+    with mock.patch.object(gair.Model, 'init', init):
+        yield

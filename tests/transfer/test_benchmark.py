@@ -18,6 +18,12 @@ from tests.transfer import labelled
 FEATURES = ('sv', 'sv+rs+location')
 
 
+@pytest.fixture(scope='module', autouse=True)
+def by_rule():
+    with labelled.drawn_by_rule():
+        yield
+
+
 @pytest.fixture(scope='module')
 def made(tmp_path_factory):
     """A prepared data set, the config of a model for it, and its parameters."""
@@ -120,13 +126,13 @@ def test_another_metric_is_the_main_one(made, cache):
 
 def test_both_protocols_stand_side_by_side(made, cache):
     few = NonlinearConfig(epochs=2, seeds=2)
-    found = _evaluate(
-        made, cache, features=('sv',), tasks=('kind', 'shade'),
-        protocols=('linear', 'nonlinear'), nonlinear=few,
-    ).entries  # fmt: skip
-    assert [e['protocol'] for e in found] == ['linear', 'nonlinear'] * 2
-    assert [len(e['trained_each']) for e in found] == [1, 2] * 2
-    assert found[0]['floor'] == found[1]['floor']
+    both = ('linear', 'nonlinear')
+    linear, nonlinear = _evaluate(
+        made, cache, features=('sv',), tasks=('shade',), protocols=both, nonlinear=few
+    ).entries
+    assert (linear['protocol'], nonlinear['protocol']) == both
+    assert (len(linear['trained_each']), len(nonlinear['trained_each'])) == (1, 2)
+    assert linear['floor'] == nonlinear['floor'] and linear['trained'] != nonlinear['trained']
 
 
 def test_joined_features_are_compared_with_the_sides_that_were_probed(found):

@@ -92,10 +92,10 @@ def test_an_epoch_leaves_out_fewer_rows_than_it_has_steps():
 def test_a_batch_is_no_larger_than_the_rows_and_a_class_that_a_subset_lacks_is_never_answered():
     splits = _splits(_xor, sizes=(5, 1, 3))
     splits = splits._replace(train=splits.train._replace(targets=np.array([0, 1, 1, 2, 2])))
-    subsets = np.array([[True] * 3 + [False] * 2, [False] * 3 + [True] * 2])
+    subsets = np.array([[True] * 3 + [False] * 2, [False] * 2 + [True] * 3])
     found = sgd_probes.predictions(splits, subsets, NonlinearConfig(epochs=2, seeds=2))
     assert found.shape == (4, 3)
-    assert set(found[:2].ravel()) <= {0, 1} and set(found[2:].ravel()) == {2}
+    assert set(found[:2].ravel()) <= {0, 1} and set(found[2:].ravel()) <= {1, 2}
 
 
 def test_a_feature_that_does_not_vary_is_harmless():
