@@ -12,6 +12,7 @@ from tests.builders import made, scenes
 from tests.builders import test_street_views as street_views
 from tests.models import small
 from tests.serve.conftest import saved
+from tests.transfer.labelled import drawn_by_rule
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SPLITS = ('train', 'val', 'test')
@@ -60,6 +61,12 @@ def checkpoint(tmp_path_factory):
     config = small.config()
     config.model.rs.enabled = config.model.location.enabled = False
     return saved(config, tmp_path_factory.mktemp('tiny') / 'checkpoint')
+
+
+@pytest.fixture(scope='module', autouse=True)
+def by_rule(checkpoint):
+    with drawn_by_rule():  # after the checkpoint, whose shapes come from the true initialisation
+        yield
 
 
 @pytest.fixture
