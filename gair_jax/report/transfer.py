@@ -25,7 +25,7 @@ _EXPLAINED = (
     'half its 95 % interval, drawn over tiles or blocks. Random: the same encoder with random '
     'parameters. Guess: the commonest class, or the mean. Nearest: what is true at the nearest '
     'training place. Outcome: trained against random, better or worse where the interval of the '
-    'difference leaves out 0.'
+    'difference leaves out 0. Joined features are compared with each side alone on the same rows.'
 )
 
 
@@ -72,10 +72,12 @@ def print_table(
 ) -> None:
     """Prints a table a task, what joined features gain, and what the figures mean."""
     console = console or Console()
-    several = len({entry['protocol'] for entry in entries}) > 1
+    differing = _differing(entries)
+    several = 'protocol' in differing
     for task, own in _by_task(entries).items():
         direction = '' if own[0]['higher_is_better'] else ', lower is better'
-        table = Table(title=f'{task} ({own[0]["metric"]}{direction})', title_justify='left')
+        title = f'{task} ({own[0]["metric"]}{direction})'
+        table = Table(title=title, title_justify='left', pad_edge=False, collapse_padding=True)
         for column in (*_SHOWN[:1], *(['protocol'] if several else []), *_SHOWN[1:]):
             table.add_column(column)
         for entry in own:
@@ -84,7 +86,7 @@ def print_table(
         console.print(table)
     console.print(_EXPLAINED, markup=False)
     for line in fusion:
-        console.print(said(line), markup=False)
+        console.print(said(line, differing), markup=False, highlight=False)
 
 
 def _cells(entry: Entry) -> tuple[str, ...]:
@@ -95,20 +97,23 @@ def _cells(entry: Entry) -> tuple[str, ...]:
 
 
 def _figure(value: float) -> str:
-    """Three decimals, without the sign of what is rounded to zero."""
+    """Three decimals, without the sign of what is rounded to zero; a dash for none."""
+    if math.isnan(value):
+        return '-'
     return f'{round(value, 3) + 0.0:.3f}'
 
 
-def said(line: Entry) -> str:
-    """What joined features gain over one of their sides, as a sentence."""
-    how = f'{line["protocol"]}, {line["share"]:.0%} of the labels'
-    words = [f'{line["features"]} against {line["over"]} alone ({how}):']
+def said(line: Entry, several: Sequence[str] = ()) -> str:
+    """What joined features gain over one of their sides, as a sentence.
+
+    `several` names what differs among the lines beside their features: protocol, share.
+    """
+    words = f'{_named(line, several)}, over {line["over"]} alone:'
     if line['tasks']:
         low, value, high = line['gain']
-        mean = f'{value:+.3f} R2 on average over {len(line["tasks"])} tasks of numbers'
-        words.append(f'{mean} (95 % of draws {low:+.3f} to {high:+.3f});')
-    words.append(f'worse on {", ".join(line["worse"])}.' if line['worse'] else 'worse on no task.')
-    return ' '.join(words)
+        count = len(line['tasks'])
+        words += f' {value:+.3f} R2 ({low:+.3f} to {high:+.3f}), mean of {count} tasks of numbers;'
+    return f'{words} worse on {", ".join(line["worse"]) or "no task"}.'
 
 
 def _by_task(entries: Sequence[Entry]) -> dict[str, list[Entry]]:
@@ -150,12 +155,15 @@ def _panel(axes: Any, task: str, entries: Sequence[Entry]) -> None:
         )  # fmt: skip
     for name, mark, label in (('floor', 'x', 'guess'), ('nearest', '+', 'nearest place')):
         axes.plot([entry[name] for entry in entries], at, mark, color='black', label=label)
-    several = [
-        name for name in ('protocol', 'share') if len({entry[name] for entry in entries}) > 1
-    ]
+    several = _differing(entries)
     axes.set_yticks(at, [_named(entry, several) for entry in entries])
     axes.invert_yaxis()
     axes.set_title(f'{task} ({entries[0]["metric"]})', fontsize=10)
+
+
+def _differing(entries: Sequence[Entry]) -> list[str]:
+    """What tells entries apart beside task and features."""
+    return [name for name in ('protocol', 'share') if len({entry[name] for entry in entries}) > 1]
 
 
 def _named(entry: Entry, several: Sequence[str]) -> str:

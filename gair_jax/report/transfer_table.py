@@ -24,7 +24,7 @@ INTERVALS = (
     'trained_interval', 'random_init_interval', 'gain_interval', 'floor_interval',
     'nearest_interval',
 )  # fmt: skip
-SCORES = tuple(name for names in METRICS.values() for name in names)  # of trained
+SCORES = tuple(dict.fromkeys(name for names in METRICS.values() for name in names))  # of trained
 HEADER = (
     *COLUMNS, *(f'{name}_{end}' for name in INTERVALS for end in ('low', 'high')), *SCORES,
 )  # fmt: skip

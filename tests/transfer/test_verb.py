@@ -53,7 +53,7 @@ def test_a_run_writes_every_score_and_a_second_one_doubles_no_row(tiny, tmp_path
         with (tmp_path / name).open() as file:
             assert len(list(csv.DictReader(file))) == 3
     said = ' '.join(capsys.readouterr().out.split())
-    assert 'sv+location against location alone' in said and 'nearest' in said
+    assert 'sv+location, over location alone' in said and 'nearest' in said
     assert (tmp_path / 'out' / 'scores.png').exists()
 
 
