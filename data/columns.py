@@ -1,5 +1,6 @@
-"""Chosen columns of tables that are too large to be held whole, read piece by piece."""
+"""Tables: chosen columns of those too large to be held whole, and all rows of small ones."""
 
+import csv
 import pathlib
 from collections.abc import Sequence
 
@@ -58,6 +59,18 @@ def unique(path: pathlib.Path, rows: pd.DataFrame, key: str) -> pd.DataFrame:
         value = rows.loc[twice, key].iloc[0]
         raise InputError(f'{path}: column {key}: expected each value once, found {value} twice.')
     return rows
+
+
+def rows(path: pathlib.Path, needed: Sequence[str]) -> list[dict[str, str]]:
+    """All rows of a small CSV table as text; InputError unless the first has what is needed."""
+    try:
+        with path.open(newline='', encoding='utf-8') as file:
+            found = list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f'{path}: cannot be read: {error}.') from error
+    if missing := [name for name in needed if not found or not found[0].get(name)]:
+        raise InputError(f'{path}: expected rows with a column {missing[0]!r}.')
+    return found
 
 
 def header(path: pathlib.Path) -> list[str]:

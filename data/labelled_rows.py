@@ -10,6 +10,7 @@ import hashlib
 import math
 import os
 import pathlib
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -183,7 +184,7 @@ def make(job: Job, index: int) -> staging.Chunk:
     return chunk
 
 
-def train_statistics(folder: pathlib.Path, names: list[str]) -> dict[str, dict[str, float]]:
+def train_statistics(folder: pathlib.Path, names: Sequence[str]) -> dict[str, dict[str, float]]:
     """Count, mean and std (of the population) of the known values of labels in staged train."""
     sums = {name: np.zeros(3) for name in names}
     for row in staging.read(folder, 'photos', ('labels',), split='train'):
@@ -202,7 +203,7 @@ def train_statistics(folder: pathlib.Path, names: list[str]) -> dict[str, dict[s
 
 
 def _accept(
-    folder: pathlib.Path, *, total: int, limit: failed_rows.Limit, targets: list[str]
+    folder: pathlib.Path, *, total: int, limit: failed_rows.Limit, targets: Sequence[str]
 ) -> dict[str, Any]:
     accepted = failed_rows.accept(folder, total=total, limit=limit)
     if not targets:
@@ -217,12 +218,12 @@ def prepare(
     tasks: dict[str, dict[str, Any]],
     *,
     source: pathlib.Path,
-    data_dir: pathlib.Path,
-    variant: str,
-    max_failed: float,
-    workers: int,
-    targets: list[str],
-    notes: list[str],
+    targets: Sequence[str] = (),
+    notes: Sequence[str] = (),
+    data_dir: str | os.PathLike = 'prepared',
+    variant: str = 'default',
+    max_failed: float = 0.2,
+    workers: int = 1,
 ) -> build_report.BuildReport:
     """Prepares a data set from its rows.
 
@@ -232,17 +233,18 @@ def prepare(
       job: as chunks need it; `plan` is filled in here.
       tasks: of the metadata.
       source: what errors call the source.
+      targets: labels of which the metadata keep count, mean and std over train
+        (`train_statistics`).
+      notes: sentences for the user.
       data_dir: folder that holds prepared data sets.
       variant: name of this build.
       max_failed: largest share of rows that may fail, 0..1.
       workers: processes; never changes the result.
-      targets: labels of which the metadata keep count, mean and std over train
-        (`train_statistics`).
-      notes: sentences for the user.
 
     Raises:
       InputError: more rows fail than may, or nothing can be written.
     """
+    data_dir = pathlib.Path(data_dir)
     prepared.check_variant(variant)
     if not 0 <= max_failed <= 1:
         raise InputError(f'max_failed: expected a share from 0 to 1, found {max_failed}.')

@@ -5,8 +5,6 @@ a date, each with the mask: uint8, classes from 0, `IGNORED` where the truth is 
 """
 
 import contextlib
-import hashlib
-import json
 import pathlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -162,15 +160,6 @@ def require_pairs(folder: pathlib.Path, images: Iterable[str], masks: Iterable[s
         )
     if not images:
         raise InputError(f'{folder}: expected images and masks, found none.')
-
-
-def listing(root: pathlib.Path, files: Iterable[pathlib.Path]) -> str:
-    """A digest of names and sizes, which says whether a build is of the same files."""
-    sizes = {
-        path.relative_to(root).as_posix(): path.stat().st_size if path.exists() else -1
-        for path in files
-    }
-    return hashlib.sha256(json.dumps(sizes, sort_keys=True).encode()).hexdigest()
 
 
 @contextlib.contextmanager

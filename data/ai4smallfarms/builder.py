@@ -11,17 +11,22 @@ bands are these four; ten bands are taken to start B01, B02, ... in ESA's order,
 description of such files says (red, green, blue in bands 4, 3, 2): bands 2, 3, 4 and 8.
 """
 
-import functools
-import math
 import os
 import pathlib
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Unpack
 
 import numpy as np
 from jaxtyping import Shaped, UInt8
 
 from gair_jax import sensors
-from gair_jax.builders import build_report, mask_tiles, prepared, staging
+from gair_jax.builders import (
+    build_options,
+    build_report,
+    mask_builds,
+    mask_tiles,
+    prepared,
+    staging,
+)
 from gair_jax.config import InputError
 
 BANDS = ('B02', 'B03', 'B04', 'B08')
@@ -37,10 +42,10 @@ class Ai4smallfarms(prepared.PreparedBuilder):
 
 
 class _Item(NamedTuple):
-    """A tile: its split, the folder of that split, and its name."""
+    """A tile: its split, the folder of that split under the source, and its name."""
 
     split: str
-    folder: pathlib.Path
+    folder: str
     name: str
 
 
@@ -59,7 +64,7 @@ def _items(source: pathlib.Path) -> list[_Item]:
         folder = _folder(source / FOLDER, split)
         images = mask_tiles.names(folder / 'images', '.tif')
         mask_tiles.require_pairs(folder, images, mask_tiles.names(folder / 'masks', '.tif'))
-        items += [_Item(split, folder, name) for name in images]
+        items += [_Item(split, f'{FOLDER}/{folder.name}', name) for name in images]
     return items
 
 
@@ -85,12 +90,17 @@ def _image(source: Any) -> Shaped[np.ndarray, 'h w c']:
     return mask_tiles.storable(mask_tiles.channels_last(stored), pathlib.Path(source.name))
 
 
-def _add(chunk: staging.Chunk, item: _Item) -> None:
-    with mask_tiles.opened(item.folder / 'images' / f'{item.name}.tif') as source:
-        bands = _image(source)
-        place, lonlat = mask_tiles.place(source)
-    path = item.folder / 'masks' / f'{item.name}.tif'
-    stored = mask_tiles.read_mask(path, bands.shape[:2])
+def _files(source: pathlib.Path, item: _Item) -> tuple[pathlib.Path, pathlib.Path]:
+    image, mask = (source / item.folder / k / f'{item.name}.tif' for k in ('images', 'masks'))
+    return image, mask
+
+
+def _add(chunk: staging.Chunk, source: pathlib.Path, item: _Item) -> None:
+    path, mask_path = _files(source, item)
+    with mask_tiles.opened(path) as image:
+        bands = _image(image)
+        place, lonlat = mask_tiles.place(image)
+    stored = mask_tiles.read_mask(mask_path, bands.shape[:2])
     tile = mask_tiles.Tile(
         id=f'{item.split}/{item.name}',
         split=item.split,
@@ -102,13 +112,6 @@ def _add(chunk: staging.Chunk, item: _Item) -> None:
         mask=field_mask(stored),
     )
     mask_tiles.add(chunk, tile, BANDS, [('', bands)])
-
-
-def _make(items: list[_Item], index: int) -> staging.Chunk:
-    chunk = staging.Chunk([], [], [])
-    for item in items[index * CHUNK_TILES : (index + 1) * CHUNK_TILES]:
-        _add(chunk, item)
-    return chunk
 
 
 def _content() -> prepared.Content:
@@ -134,34 +137,19 @@ def _content() -> prepared.Content:
 
 
 def build(
-    source: str | os.PathLike,
-    *,
-    data_dir: str | os.PathLike = 'prepared',
-    variant: str = 'default',
-    workers: int = 1,
+    source: str | os.PathLike, **options: Unpack[build_options.Options]
 ) -> build_report.BuildReport:
     """Prepares the data set `ai4smallfarms`: remote sensing with masks, the source's own splits.
 
     Args:
       source: folder that holds `sentinel-2-asia/`.
-      data_dir: folder that holds prepared data sets.
-      variant: name of this build.
-      workers: processes; never changes the result.
+      **options: `build_options.Options`.
 
     Raises:
       InputError: a file is missing, damaged or not as described above, or nothing can be written.
     """
-    source, data_dir = pathlib.Path(source), pathlib.Path(data_dir)
+    source = pathlib.Path(source)
     items = _items(source)
-    files = [i.folder / kind / f'{i.name}.tif' for i in items for kind in ('images', 'masks')]
-    metadata = prepared.prepare(
-        Ai4smallfarms,
-        variant=variant,
-        data_dir=data_dir,
-        fingerprint={'files': mask_tiles.listing(source, files)},
-        content=_content(),
-        chunks=math.ceil(len(items) / CHUNK_TILES),
-        make=functools.partial(_make, items),
-        workers=workers,
-    )
-    return build_report.report(data_dir, Ai4smallfarms.name, variant, metadata, [])
+    files = [path for item in items for path in _files(source, item)]
+    found = mask_builds.Source(source, items, files, _add, CHUNK_TILES)
+    return mask_builds.prepare(Ai4smallfarms, found, _content(), **options)

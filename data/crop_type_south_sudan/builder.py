@@ -15,23 +15,29 @@ A field of which a file cannot be read is left out, and the build says which; PA
 its neighbour instead.
 """
 
-import csv
 import datetime
 import functools
 import json
-import math
 import os
 import pathlib
 import shutil
 import zipfile
 import zlib
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Unpack
 
 import numpy as np
 from jaxtyping import Shaped, UInt8
 
 from gair_jax import sensors
-from gair_jax.builders import build_report, mask_tiles, prepared, staging
+from gair_jax.builders import (
+    build_options,
+    build_report,
+    columns,
+    mask_builds,
+    mask_tiles,
+    prepared,
+    staging,
+)
 from gair_jax.config import InputError
 from gair_jax.input.raster_files import Georeference
 
@@ -60,18 +66,6 @@ class _UnreadableError(Exception):
     """A file of a field cannot be read, so that the field is left out."""
 
 
-def _rows(path: pathlib.Path) -> list[dict[str, str]]:
-    try:
-        with path.open(newline='', encoding='utf-8') as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f'{path}: cannot be read: {error}.') from error
-    missing = [name for name in COLUMNS if not rows or not rows[0].get(name)]
-    if missing:
-        raise InputError(f'{path}: expected rows with a column {missing[0]!r}.')
-    return rows
-
-
 def _item(path: pathlib.Path, number: int, row: dict[str, str]) -> Item:
     # Digits alone: the id becomes part of a path.
     id_, partition = (str(row[name] or '').strip() for name in COLUMNS)
@@ -87,7 +81,7 @@ def _item(path: pathlib.Path, number: int, row: dict[str, str]) -> Item:
 def items(root: pathlib.Path) -> list[Item]:
     """The fields that `southsudan/` lists; InputError for a list that cannot be used."""
     path = root / LIST
-    found = [_item(path, number, row) for number, row in enumerate(_rows(path), 1)]
+    found = [_item(path, number, row) for number, row in enumerate(columns.rows(path, COLUMNS), 1)]
     names = [item.name for item in found]
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
@@ -179,7 +173,7 @@ def local_grid(shape: tuple[int, ...]) -> Georeference:
     )
 
 
-def _add(chunk: staging.Chunk, root: pathlib.Path, item: Item) -> None:
+def _add_whole(chunk: staging.Chunk, root: pathlib.Path, item: Item) -> None:
     pixels, truth, dated = files(root, item)
     images = _images(pixels, dated)
     shape = images[0][1].shape[:2]
@@ -196,14 +190,11 @@ def _add(chunk: staging.Chunk, root: pathlib.Path, item: Item) -> None:
     mask_tiles.add(chunk, tile, BANDS, images)
 
 
-def _make(root: pathlib.Path, items: list[Item], index: int) -> staging.Chunk:
-    chunk = staging.Chunk([], [], [])
-    for item in items[index * CHUNK_FIELDS : (index + 1) * CHUNK_FIELDS]:
-        try:
-            _add(chunk, root, item)
-        except _UnreadableError as error:
-            chunk.dropped.append({'row': item.row, 'id': item.name, 'reason': str(error)})
-    return chunk
+def _add(chunk: staging.Chunk, root: pathlib.Path, item: Item) -> None:
+    try:
+        _add_whole(chunk, root, item)
+    except _UnreadableError as error:
+        chunk.dropped.append({'row': item.row, 'id': item.name, 'reason': str(error)})
 
 
 def _accept(folder: pathlib.Path, *, total: int) -> dict[str, Any]:
@@ -261,38 +252,31 @@ def _content() -> prepared.Content:
 
 
 def build(
-    source: str | os.PathLike,
-    *,
-    data_dir: str | os.PathLike = 'prepared',
-    variant: str = 'default',
-    workers: int = 1,
+    source: str | os.PathLike, **options: Unpack[build_options.Options]
 ) -> build_report.BuildReport:
     """Prepares the data set `crop_type_south_sudan`: series with masks, the source's own splits.
 
     Args:
       source: folder that holds `southsudan/`.
-      data_dir: folder that holds prepared data sets.
-      variant: name of this build.
-      workers: processes; never changes the result.
+      **options: `build_options.Options`.
 
     Raises:
       InputError: the list or a field is not as described above, no field can be read, or nothing
         can be written.
     """
-    root, data_dir = pathlib.Path(source) / FOLDER, pathlib.Path(data_dir)
+    root = pathlib.Path(source) / FOLDER
     fields = items(root)
-    paths = [path for item in fields for path in files(root, item)]
-    listed = [list(item) for item in fields]
-    metadata = prepared.prepare(
+    return mask_builds.prepare(
         CropTypeSouthSudan,
-        variant=variant,
-        data_dir=data_dir,
-        fingerprint={'fields': listed, 'files': mask_tiles.listing(root, paths)},
-        content=_content(),
-        chunks=math.ceil(len(fields) / CHUNK_FIELDS),
-        make=functools.partial(_make, root, fields),
-        workers=workers,
+        mask_builds.Source(
+            root,
+            fields,
+            files=[path for item in fields for path in files(root, item)],
+            add=_add,
+            per_chunk=CHUNK_FIELDS,
+            noted={'fields': [list(item) for item in fields]},
+        ),
+        _content(),
         accept=functools.partial(_accept, total=len(fields)),
+        **options,
     )
-    notes = [f'Left out: {sentence}.' for sentence in metadata['skipped']]
-    return build_report.report(data_dir, CropTypeSouthSudan.name, variant, metadata, notes)

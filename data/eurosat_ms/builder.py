@@ -11,11 +11,12 @@ puts neighbours on both sides.
 
 import os
 import pathlib
+from typing import Unpack
 
 import numpy as np
 import pandas as pd
 
-from gair_jax.builders import build_report, city_splits, labelled_rows, prepared
+from gair_jax.builders import build_options, build_report, city_splits, labelled_rows, prepared
 from gair_jax.builders.eurosat_rgb.builder import CLASSES, LABEL, LAND_COVER, SIDE
 from gair_jax.config import InputError
 
@@ -95,10 +96,7 @@ def build(
     splits: str = '',
     sensor: str = 'sentinel2_10',
     seed: int = 0,
-    max_failed: float = 0.2,
-    data_dir: str | os.PathLike = 'prepared',
-    variant: str = 'default',
-    workers: int = 1,
+    **options: Unpack[build_options.RowOptions],
 ) -> build_report.BuildReport:
     """Prepares the data set `eurosat_ms`: remote sensing + place.
 
@@ -108,10 +106,7 @@ def build(
         `test.txt`; '' draws the split.
       sensor: contract whose bands are kept.
       seed: of the draw.
-      max_failed: largest share of chips that may fail, 0..1.
-      data_dir: folder that holds prepared data sets.
-      variant: name of this build.
-      workers: processes; never changes the result.
+      **options: `build_options.RowOptions`.
 
     Raises:
       InputError: a class or list is missing, lists and chips disagree, more chips fail than may, or
@@ -131,10 +126,5 @@ def build(
         ),
         {LABEL: LAND_COVER},
         source=source,
-        data_dir=pathlib.Path(data_dir),
-        variant=variant,
-        max_failed=max_failed,
-        workers=workers,
-        targets=[],
-        notes=[],
+        **options,
     )

@@ -7,7 +7,6 @@ UTM zone of the place. The 8-bit values were made from DN by
 `value = clip(round(DN / 2750 * 254 + 1), 1, 255)`; the inverse is stored, rounded, as uint16.
 """
 
-import csv
 import functools
 import hashlib
 import io
@@ -23,7 +22,7 @@ from jaxtyping import Float, UInt8, UInt16
 from PIL import Image
 
 from gair_jax import sensors
-from gair_jax.builders import build_report, prepared, staging
+from gair_jax.builders import build_report, columns, prepared, staging
 from gair_jax.config import InputError
 from gair_jax.geo import tiles
 
@@ -81,14 +80,7 @@ def chip_box(lonlat: Float[np.ndarray, '2']) -> tuple[np.ndarray, str]:
 
 def read_index(path: pathlib.Path) -> list[dict[str, str]]:
     """The rows of index.csv; InputError for a table that cannot be used."""
-    try:
-        with path.open(newline='', encoding='utf-8') as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f'{path}: cannot be read: {error}.') from error
-    missing = [name for name in COLUMNS if not rows or not rows[0].get(name)]
-    if missing:
-        raise InputError(f'{path}: expected rows with a column {missing[0]!r}.')
+    rows = columns.rows(path, COLUMNS)
     for number, row in enumerate(rows, 1):
         if row['class'] not in CLASSES or row['split'] not in prepared.SPLITS:
             raise InputError(

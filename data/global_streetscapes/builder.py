@@ -11,11 +11,19 @@ manual       the same from manual_labels, by hand
 
 import os
 import pathlib
+from typing import Unpack
 
 import pandas as pd
 import pyarrow as pa
 
-from gair_jax.builders import build_report, city_splits, labelled_rows, prepared, street_photos
+from gair_jax.builders import (
+    build_options,
+    build_report,
+    city_splits,
+    labelled_rows,
+    prepared,
+    street_photos,
+)
 from gair_jax.builders.columns import read, unique
 from gair_jax.builders.global_streetscapes import labels as known
 from gair_jax.config import InputError
@@ -105,10 +113,7 @@ def build(
     *,
     group_by_sequence: bool = False,
     seed: int = 0,
-    max_failed: float = 0.2,
-    data_dir: str | os.PathLike = 'prepared',
-    variant: str = 'default',
-    workers: int = 1,
+    **options: Unpack[build_options.RowOptions],
 ) -> build_report.BuildReport:
     """Prepares the data set `global_streetscapes`: labelled street views, with place and city.
 
@@ -121,10 +126,7 @@ def build(
       labels: 'perception', 'predicted' or 'manual'.
       group_by_sequence: keep all photos of a sequence in one split, as far as it is drawn.
       seed: of the draw.
-      max_failed: largest share of rows that may fail, 0..1.
-      data_dir: folder that holds prepared data sets.
-      variant: name of this build.
-      workers: processes; never changes the result.
+      **options: `build_options.RowOptions`.
 
     Raises:
       InputError: a table or column is missing, a label is unknown, more photos are missing than
@@ -143,10 +145,6 @@ def build(
         labelled_rows.Job(pathlib.Path(), images, specs),
         tasks,
         source=source,
-        data_dir=pathlib.Path(data_dir),
-        variant=variant,
-        max_failed=max_failed,
-        workers=workers,
-        targets=[],
         notes=notes,
+        **options,
     )

@@ -1,6 +1,7 @@
 """Labels of Global Streetscapes: their tables, classes in an order of our own, tasks."""
 
 import pathlib
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -42,9 +43,16 @@ def content(labels: str) -> tuple[prepared.Labels, dict[str, dict[str, Any]]]:
     return {name: ((), np.int32) for name in CLASSES}, tasks
 
 
+def _by_uuid(
+    path: pathlib.Path, texts: Iterable[str] = (), numbers: Sequence[str] = ()
+) -> pd.DataFrame:
+    found = read(path, ['uuid', *texts], numbers=numbers, optional=_OPTIONAL)
+    return unique(path, found, 'uuid')
+
+
 def perception(path: pathlib.Path) -> pd.DataFrame:
     """Rows of perception.csv with `perception`, six values from 0 to 10."""
-    found = unique(path, read(path, ['uuid'], numbers=PERCEPTION, optional=_OPTIONAL), 'uuid')
+    found = _by_uuid(path, numbers=PERCEPTION)
     for name in PERCEPTION:
         wrong = ~found[name].between(0, MOST)  # also where it is nan
         if wrong.any():
@@ -72,7 +80,7 @@ def codes(path: pathlib.Path, cells: pd.Series, attribute: str) -> pd.Series:
 
 def predicted(path: pathlib.Path) -> pd.DataFrame:
     """Rows of contextual.csv with the class of each attribute."""
-    found = unique(path, read(path, ['uuid', *CLASSES], optional=_OPTIONAL), 'uuid')
+    found = _by_uuid(path, CLASSES)
     for name in CLASSES:
         found[name] = codes(path, found[name], name)
     return found.assign(split='')
@@ -87,7 +95,7 @@ def _read_by_hand(folder: pathlib.Path, attribute: str) -> pd.DataFrame:
     """Rows of both tables of an attribute, with `split`."""
     parts = []
     for split, path in by_hand(folder, attribute).items():
-        part = unique(path, read(path, ['uuid', attribute], optional=_OPTIONAL), 'uuid')
+        part = _by_uuid(path, [attribute])
         part[attribute] = codes(path, part[attribute], attribute)
         parts.append(part.assign(split=split))
     both = set(parts[0]['uuid']) & set(parts[1]['uuid'])

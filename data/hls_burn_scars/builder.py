@@ -10,17 +10,23 @@ sorted files of `training/`, which does not separate places or fires.
 """
 
 import datetime
-import functools
 import math
 import os
 import pathlib
 import re
-from typing import NamedTuple
+from typing import NamedTuple, Unpack
 
 import numpy as np
 from jaxtyping import Int, Shaped
 
-from gair_jax.builders import build_report, mask_tiles, prepared, staging
+from gair_jax.builders import (
+    build_options,
+    build_report,
+    mask_builds,
+    mask_tiles,
+    prepared,
+    staging,
+)
 from gair_jax.config import InputError
 
 BANDS = ('B02', 'B03', 'B04', 'B8A', 'B11', 'B12')
@@ -71,6 +77,11 @@ def _items(source: pathlib.Path) -> list[_Item]:
     ]
 
 
+def _files(source: pathlib.Path, item: _Item) -> tuple[pathlib.Path, pathlib.Path]:
+    image, mask = (source / item.folder / f'{item.name}{suffix}' for suffix in (IMAGE, MASK))
+    return image, mask
+
+
 def _granule(name: str) -> tuple[str, str]:
     """MGRS tile and ISO date in the name of an HLS granule, which has year and day of year."""
     found = re.search(r'\.(T\d\d[A-Z]{3})\.(\d{4})(\d{3})', name, re.ASCII)
@@ -85,13 +96,13 @@ def without_no_data(stored: Shaped[np.ndarray, 'c h w']) -> Shaped[np.ndarray, '
     return np.where(stored == NO_DATA, stored.dtype.type(0), stored)
 
 
-def _add(chunk: staging.Chunk, folder: pathlib.Path, item: _Item) -> None:
-    path, mask_path = folder / f'{item.name}{IMAGE}', folder / f'{item.name}{MASK}'
-    with mask_tiles.opened(path) as source:
-        if source.count != len(BANDS):
-            raise InputError(f'{path}: expected {len(BANDS)} bands, found {source.count}.')
-        place, lonlat = mask_tiles.place(source)
-        stored = without_no_data(source.read())
+def _add(chunk: staging.Chunk, source: pathlib.Path, item: _Item) -> None:
+    path, mask_path = _files(source, item)
+    with mask_tiles.opened(path) as image:
+        if image.count != len(BANDS):
+            raise InputError(f'{path}: expected {len(BANDS)} bands, found {image.count}.')
+        place, lonlat = mask_tiles.place(image)
+        stored = without_no_data(image.read())
     bands = mask_tiles.storable(mask_tiles.channels_last(stored), path)
     mask = mask_tiles.read_mask(mask_path, bands.shape[:2])
     mask_tiles.require_classes(mask, (0, 1, UNKNOWN), mask_path)
@@ -107,13 +118,6 @@ def _add(chunk: staging.Chunk, folder: pathlib.Path, item: _Item) -> None:
         mask=mask_tiles.filled(mask, UNKNOWN),
     )
     mask_tiles.add(chunk, tile, BANDS, [(date, bands)])
-
-
-def _make(source: pathlib.Path, items: list[_Item], index: int) -> staging.Chunk:
-    chunk = staging.Chunk([], [], [])
-    for item in items[index * CHUNK_TILES : (index + 1) * CHUNK_TILES]:
-        _add(chunk, source / item.folder, item)
-    return chunk
 
 
 def _content() -> prepared.Content:
@@ -153,34 +157,19 @@ def _content() -> prepared.Content:
 
 
 def build(
-    source: str | os.PathLike,
-    *,
-    data_dir: str | os.PathLike = 'prepared',
-    variant: str = 'default',
-    workers: int = 1,
+    source: str | os.PathLike, **options: Unpack[build_options.Options]
 ) -> build_report.BuildReport:
     """Prepares the data set `hls_burn_scars`: remote sensing with masks, PANGAEA's splits.
 
     Args:
       source: folder with `training/` and `validation/`.
-      data_dir: folder that holds prepared data sets.
-      variant: name of this build.
-      workers: processes; never changes the result.
+      **options: `build_options.Options`.
 
     Raises:
       InputError: a file is missing, damaged or not as described above, or nothing can be written.
     """
-    source, data_dir = pathlib.Path(source), pathlib.Path(data_dir)
+    source = pathlib.Path(source)
     items = _items(source)
-    files = [source / i.folder / f'{i.name}{suffix}' for i in items for suffix in (IMAGE, MASK)]
-    metadata = prepared.prepare(
-        HlsBurnScars,
-        variant=variant,
-        data_dir=data_dir,
-        fingerprint={'files': mask_tiles.listing(source, files)},
-        content=_content(),
-        chunks=math.ceil(len(items) / CHUNK_TILES),
-        make=functools.partial(_make, source, items),
-        workers=workers,
-    )
-    return build_report.report(data_dir, HlsBurnScars.name, variant, metadata, [])
+    files = [path for item in items for path in _files(source, item)]
+    found = mask_builds.Source(source, items, files, _add, CHUNK_TILES)
+    return mask_builds.prepare(HlsBurnScars, found, _content(), **options)

@@ -10,11 +10,12 @@ photos of train stand in the metadata (`train_statistics`) for whoever standardi
 import os
 import pathlib
 from collections.abc import Sequence
+from typing import Unpack
 
 import numpy as np
 import pandas as pd
 
-from gair_jax.builders import build_report, city_splits, labelled_rows, prepared
+from gair_jax.builders import build_options, build_report, city_splits, labelled_rows, prepared
 from gair_jax.builders import columns as tables
 from gair_jax.config import InputError
 from gair_jax.input.tables import Files
@@ -117,10 +118,7 @@ def build(
     root: str | os.PathLike = '',
     columns: Sequence[str] = (),
     seed: int = 0,
-    max_failed: float = 0.2,
-    data_dir: str | os.PathLike = 'prepared',
-    variant: str = 'default',
-    workers: int = 1,
+    **options: Unpack[build_options.RowOptions],
 ) -> build_report.BuildReport:
     """Prepares the data set `indicators`: street views, split 60/20/20 in each city.
 
@@ -129,10 +127,7 @@ def build(
       root: folder under which the photos of images.csv lie; '' for `source`.
       columns: those of allparameters.csv to take as targets; () for those of `TARGETS` it has.
       seed: of the split.
-      max_failed: largest share of photos that may fail, 0..1.
-      data_dir: folder that holds prepared data sets.
-      variant: name of this build.
-      workers: processes; never changes the result.
+      **options: `build_options.RowOptions`.
 
     Raises:
       InputError: a table or column is missing, a value is infinite, more photos are missing than
@@ -152,10 +147,6 @@ def build(
         ),
         {name: {**shared, 'label': name, 'classes': [name]} for name in names},
         source=source / 'images.csv',
-        data_dir=pathlib.Path(data_dir),
-        variant=variant,
-        max_failed=max_failed,
-        workers=workers,
         targets=names,
-        notes=[],
+        **options,
     )

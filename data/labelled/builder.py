@@ -9,12 +9,12 @@ row's group where there is one, 80/10/10.
 import os
 import pathlib
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import pandas as pd
 
-from gair_jax.builders import build_report, labelled_rows, prepared
+from gair_jax.builders import build_options, build_report, labelled_rows, prepared
 from gair_jax.builders.labelled import sources
 from gair_jax.builders.photos.chunks import draw_split
 from gair_jax.config import InputError
@@ -89,10 +89,7 @@ def build(
     classes: Sequence[str] = (),
     sensor: str = 'sentinel2_10',
     seed: int = 0,
-    max_failed: float = 0.2,
-    data_dir: str | os.PathLike = 'prepared',
-    variant: str = 'default',
-    workers: int = 1,
+    **options: Unpack[build_options.RowOptions],
 ) -> build_report.BuildReport:
     """Prepares the data set `labelled`.
 
@@ -105,10 +102,7 @@ def build(
       classes: in order; () for all labels found, sorted.
       sensor: contract whose bands are taken from tiles.
       seed: of the split.
-      max_failed: largest share of rows that may fail, 0..1.
-      data_dir: folder that holds prepared data sets.
-      variant: name of this build.
-      workers: processes; never changes the result.
+      **options: `build_options.RowOptions`.
 
     Raises:
       InputError: source, column or label cannot be used, more rows fail than may, or nothing can be
@@ -137,10 +131,6 @@ def build(
         job,
         tasks,
         source=source,
-        data_dir=pathlib.Path(data_dir),
-        variant=variant,
-        max_failed=max_failed,
-        workers=workers,
-        targets=list(targets) if kind == 'regression' else [],
-        notes=[],
+        targets=targets if kind == 'regression' else (),
+        **options,
     )
