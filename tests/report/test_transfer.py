@@ -116,6 +116,16 @@ def test_runs_are_gathered_and_one_that_is_repeated_replaces_its_rows(tmp_path):
 
 
 @pytest.mark.parametrize(
+    'other',
+    [{'protocol': 'nonlinear'}, {'share': 0.1}, {'features': 'rs'}, {'task': 'view'}],
+)
+def test_what_is_asked_otherwise_is_another_row(tmp_path, other):
+    for entry in (_entry(), _entry(**other), _entry()):
+        transfer_table.append([entry], tmp_path / 'all.csv', ORIGIN, 'photos/mine')
+    assert len(transfer_table.read(tmp_path / 'all.csv')) == 2
+
+
+@pytest.mark.parametrize(
     ('change', 'said'),
     [
         (lambda text: text.replace('macro_f1', 'f1', 1), "columns of a table .* found 'f1'"),

@@ -56,6 +56,20 @@ def test_the_mean_is_over_tasks_of_numbers_and_worse_ones_are_named(judged):
     assert line['worse'] == ['view'] and gains[2][1] == pytest.approx(-0.5)
 
 
+def test_a_loss_within_its_interval_is_not_called_worse(rng):
+    targets, noise = rng.normal(size=(2, 80, 1))
+    other = rng.normal(size=(80, 1))
+    other *= 1.02 * np.linalg.norm(noise) / np.linalg.norm(other)
+    made = [
+        _judged('t', 'sv', targets + noise, targets),
+        _judged('t', 'sv+rs', targets + other, targets),
+    ]
+    (line,) = fusion.compare(made)
+    low, value, high = made[1].entry['gain_over']['sv']
+    assert low < value < 0 < high
+    assert line['worse'] == []
+
+
 def test_tasks_share_their_draws(judged, rng):
     """What one task gains another loses, in each draw: the mean has no width."""
     targets, noise = rng.normal(size=(2, 80, 1))
