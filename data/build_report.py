@@ -4,7 +4,7 @@ import dataclasses
 import pathlib
 from typing import Any
 
-from gair_jax.builders import prepared
+from gair_jax.builders import variants
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -47,7 +47,7 @@ def report(
     return BuildReport(
         name=name,
         variant=variant,
-        path=prepared.config_dir(data_dir, name, variant, 'photos'),
+        path=variants.config_dir(data_dir, name, variant, 'photos'),
         splits=splits,
         tiles=tiles,
         rows=kept + metadata.get('failed', 0),

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-from gair_jax.builders import mask_tiles, prepared, raw_files
+from gair_jax.builders import mask_tiles, prepared, raw_files, variants
 from gair_jax.builders.known import Dataset, list_datasets
 from gair_jax.config import DataConfig, InputError
 from gair_jax.geo import tiles
@@ -184,7 +184,7 @@ def check(data_dir: str | os.PathLike, name: str, variant: str = 'default') -> C
     dates = _check_tiles(source, found)
     found.findings = _summarise(found.findings, 'tiles')
     _check_photos(source, found, dates)
-    counts = prepared.built(pathlib.Path(data_dir), name, variant).get('counts', {})
+    counts = variants.built(pathlib.Path(data_dir), name, variant).get('counts', {})
     if counts and counts != {**found.splits, 'tiles': found.tiles}:
         found.findings.append(f'counts differ from those the build noted: {counts}.')
     return found

@@ -18,7 +18,7 @@ import pandas as pd
 import pyarrow as pa
 
 from gair_jax import sensors
-from gair_jax.builders import build_report, failed_rows, mask_tiles, prepared, staging
+from gair_jax.builders import build_report, failed_rows, mask_tiles, prepared, staging, variants
 from gair_jax.builders.photos import images, rasters
 from gair_jax.config import InputError
 from gair_jax.geo import tiles
@@ -245,12 +245,12 @@ def prepare(
       InputError: more rows fail than may, or nothing can be written.
     """
     data_dir = pathlib.Path(data_dir)
-    prepared.check_variant(variant)
+    variants.check_variant(variant)
     if not 0 <= max_failed <= 1:
         raise InputError(f'max_failed: expected a share from 0 to 1, found {max_failed}.')
-    job = job._replace(plan=prepared.staging_dir(data_dir, builder.name, variant) / 'plan.arrow')
+    job = job._replace(plan=variants.staging_dir(data_dir, builder.name, variant) / 'plan.arrow')
     fingerprint = {'rows': digest(rows, job.root), 'job': [job.sensor, job.mask, job.placed]}
-    if not prepared.built(data_dir, builder.name, variant):
+    if not variants.built(data_dir, builder.name, variant):
         _write_plan(job.plan, rows)
     limit = failed_rows.Limit(source, max_failed, data_dir / builder.name / f'{variant}_report.csv')
     bands = list(sensors.contract(job.sensor).bands) if (rows['tile'] != '').any() else []

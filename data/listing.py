@@ -1,10 +1,10 @@
 """`gair data list`: every data set under its task of the paper, and what is there of it."""
 
 import os
-import pathlib
 import textwrap
 from collections.abc import Iterator
 
+from gair_jax.builders import variants
 from gair_jax.builders.known import BUILT, COUNTING, TASKS, Dataset, list_datasets
 
 BESIDE = 'beside the nine tasks'
@@ -19,18 +19,12 @@ def text(data_dir: str | os.PathLike) -> str:
         for dataset in known:
             names = dict(dataset.tasks) or {'': ''}
             if task in names:
-                lines += _lines(dataset, names[task], prepared_variants(data_dir, dataset.name))
+                lines += _lines(dataset, names[task], variants.finished(data_dir, dataset.name))
     counted = COUNTING.format(counted=sum(dataset.counted for dataset in known))
     return '\n'.join([*lines[1:], '', textwrap.fill(counted, 100)])
 
 
-def prepared_variants(data_dir: str | os.PathLike, name: str) -> list[str]:
-    """Variants of a data set that lie prepared in a folder."""
-    found = pathlib.Path(data_dir).glob(f'{name}/*_photos')
-    return sorted(path.name.removesuffix('_photos') for path in found)
-
-
-def _lines(dataset: Dataset, task: str, variants: list[str]) -> Iterator[str]:
+def _lines(dataset: Dataset, task: str, finished: list[str]) -> Iterator[str]:
     yield f'  {dataset.name}: {dataset.text}'
     if dataset.command:
         own = f', task {task}' if task else ''
@@ -40,5 +34,5 @@ def _lines(dataset: Dataset, task: str, variants: list[str]) -> Iterator[str]:
     else:
         yield f'    not built: {dataset.state}'
     yield f'    origin: {dataset.origin}'
-    if variants:
-        yield f'    prepared here: {", ".join(variants)}'
+    if finished:
+        yield f'    prepared here: {", ".join(finished)}'

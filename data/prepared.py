@@ -16,7 +16,6 @@ import io
 import itertools
 import json
 import pathlib
-import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
@@ -25,12 +24,11 @@ import numpy as np
 import tensorflow_datasets as tfds
 from absl import logging
 
-from gair_jax.builders import staging
+from gair_jax.builders import staging, variants
 from gair_jax.config import InputError
 from gair_jax.input import records
 
 SPLITS = ('train', 'val', 'test')
-VERSION = '1.0.0'
 PER_SHARD = {'acquisitions': 1024, 'photos': 8192}  # records a file: some hundred MB
 _AT_ONCE = 64  # records between two writings of the metadata
 
@@ -65,7 +63,7 @@ class PreparedBuilder(tfds.core.GeneratorBasedBuilder):
     A data set derives a class of its own, whose name (in snake case) is that of the data set.
     """
 
-    VERSION = tfds.core.Version(VERSION)
+    VERSION = tfds.core.Version(variants.VERSION)
 
     def __init__(
         self,
@@ -185,22 +183,6 @@ def splits_digest(photos: Iterable[tuple[str, str]]) -> str:
     return hashlib.sha256('\n'.join(whole).encode()).hexdigest()
 
 
-def check_variant(variant: str) -> None:
-    """Raises InputError unless the name of a variant can be part of a folder's name."""
-    if not re.fullmatch(r'\w[\w-]*', variant, re.ASCII):
-        raise InputError(f'variant: expected letters, digits, _ and -, found {variant!r}.')
-
-
-def config_dir(data_dir: pathlib.Path, name: str, variant: str, kind: str) -> pathlib.Path:
-    """Where the records of one kind ('photos' or 'acquisitions') of a variant lie."""
-    return pathlib.Path(data_dir) / name / f'{variant}_{kind}' / VERSION
-
-
-def staging_dir(data_dir: pathlib.Path, name: str, variant: str) -> pathlib.Path:
-    """Where the chunks of an unfinished build lie."""
-    return pathlib.Path(data_dir) / name / f'{variant}.staging'
-
-
 def pack(
     builder: type[PreparedBuilder],
     variant: str,
@@ -228,7 +210,7 @@ def pack(
     if not index.acquisitions:  # TFDS refuses a config without examples.
         del parts['acquisitions']
     for kind, expected in parts.items():
-        target = config_dir(data_dir, builder.name, variant, kind)
+        target = variants.config_dir(data_dir, builder.name, variant, kind)
         part = target.parent.with_suffix('.part')  # TFDS wants folders of its own in there
         try:
             for old in (part, target.parent):
@@ -255,12 +237,6 @@ def pack(
             raise InputError(f'{target}: cannot be written: {reason}') from error
     shutil.rmtree(folder)
     return counts
-
-
-def built(data_dir: pathlib.Path, name: str, variant: str) -> dict[str, Any]:
-    """Metadata of a finished variant; empty if there is none."""
-    path = config_dir(data_dir, name, variant, 'photos') / 'metadata.json'
-    return json.loads(path.read_text()) if path.exists() else {}
 
 
 def prepare(
@@ -296,16 +272,16 @@ def prepare(
     Raises:
       InputError: the variant holds another build, or nothing can be written.
     """
-    check_variant(variant)
+    variants.check_variant(variant)
     fingerprint = json.loads(json.dumps(fingerprint))
-    where = config_dir(data_dir, builder.name, variant, 'photos')
-    found = built(data_dir, builder.name, variant)
+    where = variants.config_dir(data_dir, builder.name, variant, 'photos')
+    found = variants.built(data_dir, builder.name, variant)
     if found and found['build'] != fingerprint:
         raise InputError(
             f'{where}: holds a build from other input or options; remove the folder, or give this '
             'one another --variant'
         )
-    folder = staging_dir(data_dir, builder.name, variant)
+    folder = variants.staging_dir(data_dir, builder.name, variant)
     if found:
         # Killed after the last rename, a build leaves its chunks behind.
         shutil.rmtree(folder, ignore_errors=True)
@@ -313,5 +289,5 @@ def prepare(
         staging.run(folder, fingerprint, chunks, make, workers, f'{builder.name}/{variant}')
         metadata = {**content.metadata, **accept(folder), 'build': fingerprint}
         pack(builder, variant, data_dir, folder, content._replace(metadata=metadata))
-        found = built(data_dir, builder.name, variant)
+        found = variants.built(data_dir, builder.name, variant)
     return found

@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from gair_jax import sensors
-from gair_jax.builders import build_report, failed_rows, prepared
+from gair_jax.builders import build_report, failed_rows, prepared, variants
 from gair_jax.builders.photos import chunks, rasters, tables
 from gair_jax.config import InputError
 
@@ -98,7 +98,7 @@ def _check_options(
     sensor: str,
     band_order: str,
 ) -> None:
-    prepared.check_variant(variant)
+    variants.check_variant(variant)
     if len(fractions) != 3 or min(fractions) < 0 or not sum(fractions) > 0:
         raise InputError(f'fractions: expected three shares >= 0, found {fractions}.')
     for name, share in shares.items():
@@ -181,8 +181,8 @@ def build(
         photo_side=photo_side,
     )
     groups = _groups(rows)
-    plan = prepared.staging_dir(data_dir, Photos.name, variant) / 'plan.arrow'
-    if not prepared.built(data_dir, Photos.name, variant):
+    plan = variants.staging_dir(data_dir, Photos.name, variant) / 'plan.arrow'
+    if not variants.built(data_dir, Photos.name, variant):
         _write_plan(plan, groups)
     job = chunks.Job(plan=plan, root=root, options=options)
     metadata = prepared.prepare(

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gair_jax.builders import photos, prepared
+from gair_jax.builders import photos, variants
 from gair_jax.builders.photos import builder, chunks
 from gair_jax.config import InputError
 from tests.builders import scenes
@@ -200,7 +200,7 @@ def test_a_killed_build_goes_on_and_ends_the_same(tmp_path, monkeypatch, when):
         when=when, table=str(tmp_path / 'table.csv'), root=str(tmp_path), data_dir=str(killed)
     )
     assert subprocess.run([sys.executable, '-c', script]).returncode == -9
-    assert not prepared.built(killed, 'photos', 'default')
+    assert not variants.built(killed, 'photos', 'default')
     done = {'chunk': 2, 'photos': 4}[when]
     assert len(list((killed / 'photos/default.staging').glob('chunk-??????'))) == done
     made, make = [], chunks.make
@@ -234,7 +234,7 @@ def test_a_file_size_limit_is_one_sentence_and_leaves_no_half_set(tmp_path, limi
     assert 'File too large' in done.stdout or 'file too large' in done.stdout
     left = [path for path in (tmp_path / 'prepared').rglob('*') if path.is_file()]
     assert not [path for path in left if 'incomplete' in str(path) or path.suffix == '.part']
-    assert not prepared.built(tmp_path / 'prepared', 'photos', 'default')
+    assert not variants.built(tmp_path / 'prepared', 'photos', 'default')
     assert build(tmp_path, rows).failed == 0
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from tensorflow_datasets.core import shuffle
 
-from gair_jax.builders import build_report, photos, prepared, staging
+from gair_jax.builders import build_report, photos, prepared, staging, variants
 from gair_jax.config import DataConfig, InputError
 from gair_jax.input import store
 from tests.builders import test_staging
@@ -75,7 +75,7 @@ def test_records_of_many_files_keep_the_order_of_the_input(tmp_path, monkeypatch
     monkeypatch.setattr(shuffle, 'Shuffler', None)
     prepare(tmp_path)
     for kind, files in (('acquisitions', 2), ('photos', 4)):
-        where = prepared.config_dir(tmp_path, 'photos', 'tiny', kind)
+        where = variants.config_dir(tmp_path, 'photos', 'tiny', kind)
         assert len(list(where.glob('*array_record*'))) == files
     source = store.Store(DataConfig(dir=str(tmp_path), name='photos', variant='tiny'))
     ids = [photo.id for photo in source.photos('train')]
@@ -109,7 +109,7 @@ def test_a_finished_set_is_neither_made_again_nor_replaced(tmp_path):
 
 def test_chunks_left_by_a_kill_after_the_last_rename_are_removed(tmp_path):
     prepare(tmp_path)
-    left = prepared.staging_dir(tmp_path, 'photos', 'tiny') / 'chunk-000000'
+    left = variants.staging_dir(tmp_path, 'photos', 'tiny') / 'chunk-000000'
     left.mkdir(parents=True)
     prepare(tmp_path)
     assert not left.parent.exists()
