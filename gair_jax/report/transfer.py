@@ -92,7 +92,7 @@ def print_table(
 def _cells(entry: Entry) -> tuple[str, ...]:
     low, high = entry['trained_interval']
     others = (_figure(entry[name]) for name in ('random_init', 'floor', 'nearest'))
-    trained = f'{_figure(entry["trained"])} ± {(high - low) / 2:.3f}'
+    trained = f'{_figure(entry["trained"])} ± {_figure((high - low) / 2)}'
     return (f'{entry["train_rows"]}', trained, *others, outcome(entry))
 
 

@@ -23,7 +23,7 @@ from gair_jax.transfer.features import Drawn, draw, evaluated
 from gair_jax.transfer.fusion import Judged
 from gair_jax.transfer.point_features import PointFeatures, seen_by, sides_of
 from gair_jax.transfer.probes import Splits
-from gair_jax.transfer.scoring import Exam, Marks, mark, metrics_of, versus
+from gair_jax.transfer.scoring import Exam, Marks, mark, metrics_of, unknown, versus
 from gair_jax.transfer.settings import TransferConfig, check
 from gair_jax.transfer.splits import few_shot_share
 from gair_jax.transfer.tasks import RANDOM_SEED, SPLITS, Task, label_splits, read_tasks
@@ -75,8 +75,9 @@ def evaluate(settings: TransferConfig, run: Config, params: Params, cache: str) 
     Returns:
         An entry for each task, share, protocol and features, with these names; its kind;
         train_rows; what `scoring.versus` gives; floor (the commonest class, or the mean) and
-        nearest (the nearest training place) in the main score, with their intervals; scores: all
-        of trained, random_init, floor and nearest; gain_over where features are joined.
+        nearest (the nearest training place; nan where a place is not known) in the main score,
+        with their intervals; scores: all of trained, random_init, floor and nearest; gain_over
+        where features are joined.
 
     Raises:
         InputError: a setting, the data set or an encoder that is asked for cannot be used.
@@ -183,10 +184,11 @@ def _floors(exam: Exam, rows: Splits, subsets: np.ndarray, read: _Read) -> dict[
         read.drawn[split].lonlat[own.features[:, 0]]
         for split, own in (('train', train), ('test', test))
     )
-    return {
-        'floor': mark(exam, floors.constant(train.targets, subsets, len(lonlat))),
-        'nearest': mark(exam, floors.nearest(train.targets, subsets, places, lonlat)),
-    }
+    found = {'floor': mark(exam, floors.constant(train.targets, subsets, len(lonlat)))}
+    if not np.isfinite(np.concatenate([places, lonlat])).all():
+        return {**found, 'nearest': unknown(exam)}
+    answers = floors.nearest(train.targets, subsets, places, lonlat)
+    return {**found, 'nearest': mark(exam, answers)}
 
 
 def _subsets(settings: TransferConfig, share: float, splits: Splits) -> np.ndarray:
@@ -209,7 +211,7 @@ def _features(
     model = gair.build(run)
     keys = [jax.random.key(RANDOM_SEED + i) for i in range(settings.seeds)]
     points = PointFeatures(model, [params, *(model.init(key) for key in keys)], store, cache)
-    return {s: {split: points.of(s, read.drawn[split]) for split in SPLITS} for s in sides}
+    return points.of_all(sides, read.drawn)
 
 
 def _judged(

@@ -34,8 +34,8 @@ def nearest(
     Args:
         targets: of the training rows: class int [n], or float [n, k].
         subsets: bool [s, n], the rows that are looked at.
-        places: of the training rows, degrees [n, 2].
-        lonlat: of the test rows, degrees [m, 2].
+        places: of the training rows, degrees [n, 2], all of them known.
+        lonlat: of the test rows, degrees [m, 2], all of them known.
 
     Returns:
         int [s, m], or float [s, m, k].

@@ -38,7 +38,8 @@ def seen_by(sides: Sequence[str]) -> Callable[[Photo], bool]:
     def usable(photo: Photo) -> bool:
         lacks_photo = 'sv' in sides and not photo.photo
         lacks_tile = 'rs' in sides and not photo.acquisitions
-        return not (lacks_photo or lacks_tile)
+        lacks_place = 'location' in sides and not np.isfinite(photo.lonlat).all()
+        return not (lacks_photo or lacks_tile or lacks_place)
 
     return usable
 
@@ -51,6 +52,19 @@ class PointFeatures:
         self.config: Config = model.config
         self._encoders, self._store, self._root = Encoders(model, sets), store, root
         self._prints = [fingerprint(params) for params in sets]
+
+    def of_all(
+        self, sides: Sequence[str], drawn: Mapping[str, Drawn]
+    ) -> dict[str, dict[str, list[np.ndarray]]]:
+        """Features as `of` gives them, by side and split.
+
+        Raises:
+            InputError: an encoder cannot read the data; nothing is written then.
+        """
+        for side in set(sides) - {'location'}:
+            for own in drawn.values():
+                self._pipeline(side, own.split).examples_at([int(own.indices[0])])
+        return {side: {split: self.of(side, own) for split, own in drawn.items()} for side in sides}
 
     def of(self, side: str, drawn: Drawn) -> list[np.ndarray]:
         """One encoder's features float32 [n, d] of the drawn points, for each parameter set."""
@@ -69,10 +83,12 @@ class PointFeatures:
     def _encoded(self, side: str, drawn: Drawn) -> np.ndarray:
         if side == 'location':
             return self._encoders.places(drawn.lonlat)
-        other = 'rs' if side == 'sv' else 'sv'
-        pipeline = Pipeline(without(self.config, other), drawn.split, train=False)
         read = self._encoders.photos if side == 'sv' else self._encoders.localized
-        return read(pipeline, drawn)
+        return read(self._pipeline(side, drawn.split), drawn)
+
+    def _pipeline(self, side: str, split: str) -> Pipeline:
+        other = 'rs' if side == 'sv' else 'sv'
+        return Pipeline(without(self.config, other), split, train=False)
 
     def _key(self, side: str, drawn: Drawn) -> dict[str, Any]:
         """Everything that the features depend on, beside the version of the code."""

@@ -95,6 +95,13 @@ def mark(exam: Exam, answers: np.ndarray) -> Marks:
     return Marks(points, draws, {**_described(exam, totals), 'intervals': intervals})
 
 
+def unknown(exam: Exam) -> Marks:
+    """What is nan in every score: an answer that cannot be given."""
+    nan = {name: np.full(1, np.nan) for name in exam.metrics}
+    intervals = {name: [float('nan')] * 2 for name in nan}
+    return Marks(nan, nan, {**dict.fromkeys(nan, float('nan')), 'intervals': intervals})
+
+
 def gain(one: Marks, other: Marks, metric: str) -> tuple[float, np.ndarray]:
     """How much better `one` is, on all rows and in each draw [r]; positive is better."""
     sign = -1 if metric in LOWER_IS_BETTER else 1

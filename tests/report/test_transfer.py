@@ -53,6 +53,11 @@ def test_the_table_shows_the_score_its_interval_random_parameters_and_both_floor
     assert 'platform (accuracy)' in text and 'protocol' not in text
 
 
+def test_a_floor_that_is_not_known_is_a_dash():
+    row = next(x for x in _printed([_entry(nearest=NAN)]).splitlines() if '0.612' in x)
+    assert row.split('│')[-3].strip() == '-'
+
+
 def test_protocols_have_a_column_where_there_are_several():
     text = _printed([*ENTRIES, _entry(protocol='nonlinear')])
     assert 'protocol' in text and 'nonlinear' in text

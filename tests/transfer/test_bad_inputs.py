@@ -314,7 +314,6 @@ def test_bands_that_the_encoder_wants_and_the_data_lack(world, monkeypatch, caps
     refused(transfer(*BANDS), capsys, ('band B05 is missing', 'B04, B03, B02'))
 
 
-@pytest.mark.xfail(strict=True, reason='bands are looked at when the cache of features is there')
 def test_bands_that_the_data_lack_leave_nothing(world, monkeypatch):
     monkeypatch.chdir(world)
     assert cli.main(transfer(*BANDS)) == 2

@@ -149,15 +149,13 @@ def test_labels(probed):
     assert sum(known(store, 'platform')) == 10 and sum(known(store, 'view_direction')) == 12
 
 
-@pytest.mark.xfail(
-    raises=ValueError,
-    strict=True,
-    reason='the nearest training place is asked of photos whose places are unknown (nan)',
-)
 def test_indicators(probed):
-    """The list of photos has no lon and lat."""
+    """The list of photos has no lon and lat: there is no nearest place, and all else is known."""
     store, entries = probed('indicators')
-    check(store, entries, 'logincome')
+    check_rows(store, entries, 'sky')
+    entry = entries['sky']
+    assert entry['nearest'] is None and entry['nearest_interval'] == [None, None]
+    assert np.isfinite([entry[name] for name in ('trained', 'random_init', 'floor')]).all()
 
 
 def test_indicators_of_known_places(probed):

@@ -112,6 +112,13 @@ def test_one_row_has_no_r2_and_says_so_without_a_warning():
     assert found.interval('RMSE') == [1.0, 1.0]
 
 
+def test_what_is_not_known_is_nan_in_every_score(numbers):
+    exam, _ = numbers
+    found = scoring.unknown(exam)
+    assert np.isnan(found.value('R2')) and np.isnan(found.interval('MAE')).all()
+    assert np.isnan([found.described[name] for name in exam.metrics]).all()
+
+
 def test_groups_without_a_row_leave_draws_without_any(numbers):
     exam, answers = numbers
     first = exam.groups == 0
