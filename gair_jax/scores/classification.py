@@ -80,8 +80,15 @@ def class_scores(matrix: Integer[np.ndarray, '*batch k k']) -> ClassScores:
     PANGAEA-Bench calls precision what is divided by the truth's totals, which is recall, and the
     other way round; here both bear their usual names.
     """
+    return count_scores(matrix_counts(matrix))
+
+
+def matrix_counts(
+    matrix: Integer[np.ndarray, '*batch k k'],
+) -> Integer[np.ndarray, '*batch 3 k']:
+    """What `class_counts` would count for the rows of confusion matrices."""
     right = np.diagonal(matrix, axis1=-2, axis2=-1)
-    return count_scores(np.stack([right, matrix.sum(axis=-1), matrix.sum(axis=-2)], axis=-2))
+    return np.stack([right, matrix.sum(axis=-1), matrix.sum(axis=-2)], axis=-2)
 
 
 def class_counts(

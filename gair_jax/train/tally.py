@@ -25,13 +25,13 @@ class Tally:
     def means(self) -> dict[str, float]:
         """The mean of each metric over what counts; of masks also miou and iou_CLASS.
 
-        A class that is neither there nor predicted has no IoU, and is left out of the mean.
+        A class that is neither there nor predicted has IoU 0, as in the scores of a benchmark.
         """
         found = {name: value / max(self._weight, 1e-9) for name, value in self._sums.items()}
         if not np.ndim(self._confusion):
             return found
         both = np.diag(self._confusion)
         either = self._confusion.sum(axis=0) + self._confusion.sum(axis=1) - both
-        present = np.flatnonzero(either)
-        ious = {f'iou_{i}': float(both[i] / either[i]) for i in present}
-        return {**found, **ious, 'miou': float(np.mean(list(ious.values()) or [0.0]))}
+        ious = both / np.maximum(either, 1)
+        each = {f'iou_{i}': float(iou) for i, iou in enumerate(ious)}
+        return {**found, **each, 'miou': float(ious.mean())}

@@ -1,4 +1,4 @@
-"""Probes of frozen encoders, alone and joined, on every labelled task of a data set.
+"""Probes of encoders, alone and joined, frozen or fine-tuned, on every task of a data set.
 
 All features of a task are probed on the same rows, those that hold what each of them reads, so
 that their scores can be compared. Beside each stand the same encoder with random parameters and
@@ -6,6 +6,7 @@ two answers that look at no image. Intervals are drawn over tiles, or over block
 """
 
 import dataclasses
+import pathlib
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -18,8 +19,9 @@ from gair_jax.models import gair
 from gair_jax.models.gair import Params
 from gair_jax.scores.intervals import spatial_blocks
 from gair_jax.train.metrics_writer import ProgressBar
-from gair_jax.transfer import floors, fusion, probes, sgd_probes
+from gair_jax.transfer import floors, fusion, mask_benchmark, probes, sgd_probes
 from gair_jax.transfer.features import Drawn, draw, evaluated
+from gair_jax.transfer.fine_tuning import Fitter
 from gair_jax.transfer.fusion import Judged
 from gair_jax.transfer.point_features import PointFeatures, seen_by, sides_of
 from gair_jax.transfer.probes import Splits
@@ -28,7 +30,8 @@ from gair_jax.transfer.settings import TransferConfig, check
 from gair_jax.transfer.splits import few_shot_share
 from gair_jax.transfer.tasks import RANDOM_SEED, SPLITS, Task, label_splits, read_tasks
 
-MAIN = {'class': 'accuracy', 'regression': 'R2'}
+MAIN = {'class': 'accuracy', 'regression': 'R2', 'mask': 'mIoU'}
+POINT_PROTOCOLS = ('linear', 'nonlinear', 'full')
 
 
 class Found(NamedTuple):
@@ -70,7 +73,7 @@ def evaluate(settings: TransferConfig, run: Config, params: Params, cache: str) 
         settings: what is read and compared.
         run: config of the checkpoint.
         params: its parameters.
-        cache: folder that keeps features.
+        cache: folder that keeps features; what is fine-tuned is kept beside it, in `fits`.
 
     Returns:
         An entry for each task, share, protocol and features, with these names; its kind;
@@ -86,31 +89,67 @@ def evaluate(settings: TransferConfig, run: Config, params: Params, cache: str) 
     run = evaluated(dataclasses.replace(run, data=settings.data))
     store = Store(run.data)
     tasks = _tasks(settings, store)
-    wanted = sorted({side for name in settings.features for side in sides_of(name)})
-    if missing := [side for side in wanted if side not in params]:
-        raise InputError(f'features: this checkpoint has no encoder {missing[0]!r}.')
-    read = _read(settings, store, wanted)
-    questions = [q for task in tasks for q in _questions(settings, task, read)]
-    # Last, and kept on disk: whatever can be refused was.
-    features = _features(settings, run, params, store, cache, wanted, read)
-    judged = _judged(settings, questions, features)
+    model = gair.build(run)
+    keys = [jax.random.key(RANDOM_SEED + i) for i in range(settings.seeds)]
+    sets = [params, *(model.init(key) for key in keys)]
+    fitter = Fitter(settings.fit, run, sets, store, pathlib.Path(cache).parent / 'fits')
+    judged = _of_points(settings, tasks, model, fitter, cache) + _of_masks(settings, tasks, fitter)
     return Found([one.entry for one in judged], fusion.compare(judged))
 
 
+def _of_points(
+    settings: TransferConfig, tasks: Sequence[Task], model: gair.Model, fitter: Fitter, cache: str
+) -> list[Judged]:
+    tasks = [task for task in tasks if task.kind != 'mask']
+    if not tasks:
+        return []
+    wanted = sorted({side for name in settings.features for side in sides_of(name)})
+    if missing := [side for side in wanted if side not in fitter.sets[0]]:
+        raise InputError(f'features: this checkpoint has no encoder {missing[0]!r}.')
+    read = _read(settings, fitter.store, wanted)
+    questions = [q for task in tasks for q in _questions(settings, task, read)]
+    # Last, and kept on disk: whatever can be refused was.
+    features: Features = {}
+    if {'linear', 'nonlinear'} & set(settings.protocols):
+        points = PointFeatures(model, fitter.sets, fitter.store, cache)
+        features = points.of_all(wanted, read.drawn)
+    return _judged(settings, questions, features, fitter, read)
+
+
+def _of_masks(settings: TransferConfig, tasks: Sequence[Task], fitter: Fitter) -> list[Judged]:
+    asked = mask_benchmark.asked(settings, tasks)
+    if not asked:
+        return []
+    if 'rs' not in fitter.sets[0]:
+        raise InputError("tasks: a mask is decoded from encoder 'rs', which this checkpoint lacks.")
+    tiles = mask_benchmark.read(settings, fitter.store)
+    return [mask_benchmark.judge(settings, task, name, tiles, fitter) for task, name in asked]
+
+
 def _tasks(settings: TransferConfig, store: Store) -> list[Task]:
-    """The tasks asked for, of those that say one thing of a photo's point."""
-    known = {t.name: t for t in read_tasks(store.metadata) if t.kind != 'mask'}
+    """The tasks asked for, of those that one of the protocols fits."""
+    protocols = ', '.join(settings.protocols)
+    known = {
+        task.name: task
+        for task in read_tasks(store.metadata)
+        if set(_fitting(task)) & set(settings.protocols)
+    }
     if odd := [name for name in settings.tasks if name not in known]:
         raise InputError(
-            f'tasks: {settings.data.name} has {", ".join(known) or "none"} with a label a point, '
-            f'found {odd[0]!r}.'
+            f'tasks: for {protocols}, {settings.data.name} has {", ".join(known) or "none"}, found '
+            f'{odd[0]!r}.'
         )
     if not known:
-        raise InputError(f'tasks: {settings.data.name} has none with a label a point.')
+        raise InputError(f'tasks: {settings.data.name} has none for {protocols}.')
     chosen = [known[name] for name in settings.tasks] or list(known.values())
     for task in chosen:
         _require_metric(settings.metric or MAIN[task.kind], task)
     return chosen
+
+
+def _fitting(task: Task) -> tuple[str, ...]:
+    """The protocols that fit a task."""
+    return mask_benchmark.PROTOCOLS if task.kind == 'mask' else POINT_PROTOCOLS
 
 
 def _require_metric(metric: str, task: Task) -> None:
@@ -203,43 +242,39 @@ def _subsets(settings: TransferConfig, share: float, splits: Splits) -> np.ndarr
     return kept
 
 
-def _features(
-    settings: TransferConfig, run: Config, params: Params, store: Store, cache: str,
-    sides: Sequence[str], read: _Read,
-) -> Features:  # fmt: skip
-    """Of the trained parameters, then of each random initialisation."""
-    model = gair.build(run)
-    keys = [jax.random.key(RANDOM_SEED + i) for i in range(settings.seeds)]
-    points = PointFeatures(model, [params, *(model.init(key) for key in keys)], store, cache)
-    return points.of_all(sides, read.drawn)
-
-
 def _judged(
-    settings: TransferConfig, questions: Sequence[_Question], features: Features
-) -> list[Judged]:
+    settings: TransferConfig, questions: Sequence[_Question], features: Features, fitter: Fitter,
+    read: _Read,
+) -> list[Judged]:  # fmt: skip
     asked = [
         (question, protocol, name)
         for question in questions
         for protocol in settings.protocols
         for name in settings.features
+        if protocol in POINT_PROTOCOLS
     ]
     found = []
     with ProgressBar('probes', len(asked)) as bar:
         for question, protocol, name in asked:
-            found.append(_judge(settings, question, protocol, name, features))
+            if protocol == 'full':
+                sides, exam = sides_of(name), question.exam
+                answers = fitter.points(
+                    question.task, exam.names, sides, question.rows, question.subsets, read.drawn
+                )
+            else:
+                answers = _probed(settings, question, protocol, name, features)
+            found.append(_judge(settings, question, protocol, name, answers))
             bar.update(len(found), f'{question.task.name} {name} {protocol}')
     return found
 
 
 def _judge(
-    settings: TransferConfig, question: _Question, protocol: str, name: str, features: Features
-) -> Judged:
+    settings: TransferConfig, question: _Question, protocol: str, name: str,
+    answers: Sequence[np.ndarray],
+) -> Judged:  # fmt: skip
     exam, subsets, floor = question.exam, question.subsets, question.floors
-    answers = [
-        _answers(settings, protocol, splits, subsets)
-        for splits in _seen(question.rows, name, features)
-    ]
-    trained, random = mark(exam, answers[0]), mark(exam, np.concatenate(answers[1:]))
+    trained, random = (mark(exam, own) for own in answers)
+    inits = settings.fit.seeds if protocol == 'full' else settings.seeds
     every = {'trained': trained, 'random_init': random, **floor}
     entry = {
         'task': question.task.name,
@@ -248,7 +283,7 @@ def _judge(
         'share': question.share,
         'protocol': protocol,
         'train_rows': int(subsets.sum(axis=1).mean()),
-        **versus(exam, trained, random, settings.seeds),
+        **versus(exam, trained, random, inits),
         **{which: marks.value(exam.metric) for which, marks in floor.items()},
         **{f'{which}_interval': marks.interval(exam.metric) for which, marks in floor.items()},
         'scores': {which: marks.described for which, marks in every.items()},
@@ -264,6 +299,17 @@ def _seen(rows: Splits, name: str, features: Features) -> Iterator[Splits]:
             np.concatenate([side[split][i][own.features[:, 0]] for side in sides], axis=-1)
             for split, own in zip(SPLITS, rows, strict=True)
         ])  # fmt: skip
+
+
+def _probed(
+    settings: TransferConfig, question: _Question, protocol: str, name: str, features: Features
+) -> list[np.ndarray]:
+    """Answers from cached features: of the trained encoders, and of all random ones."""
+    answers = [
+        _answers(settings, protocol, splits, question.subsets)
+        for splits in _seen(question.rows, name, features)
+    ]
+    return [answers[0], np.concatenate(answers[1:])]
 
 
 def _answers(

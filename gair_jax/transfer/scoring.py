@@ -11,14 +11,22 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gair_jax.scores.classification import ClassScores, class_counts, count_scores, summary
+from gair_jax.scores.classification import (
+    ClassScores,
+    class_counts,
+    count_scores,
+    matrix_counts,
+    summary,
+)
 from gair_jax.scores.intervals import percentiles, resampled
 from gair_jax.scores.regression import Errors, error_sums, sum_errors
 
 METRICS = {
     'class': ('accuracy', 'macro_f1', 'weighted_f1', 'minority_f1'),
     'regression': ('R2', 'RMSE', 'MAE'),
+    'mask': ('mIoU', 'mF1', 'accuracy', 'iou_1'),
 }
+_MASKED = {'mIoU': 'mean_iou', 'mF1': 'macro_f1', 'accuracy': 'accuracy'}
 LOWER_IS_BETTER = ('RMSE', 'MAE')
 _ERRORS = {'R2': 'r2', 'RMSE': 'rmse', 'MAE': 'mae'}
 
@@ -26,7 +34,7 @@ _ERRORS = {'R2': 'r2', 'RMSE': 'rmse', 'MAE': 'mae'}
 def metrics_of(kind: str, count: int) -> tuple[str, ...]:
     """The scores with an interval of a task of `count` classes or targets.
 
-    That of a minority is one of two classes only.
+    Those of one class, a minority or the foreground, need two classes.
     """
     every = METRICS[kind]
     return every if kind == 'regression' or count == 2 else every[:-1]
@@ -35,9 +43,10 @@ def metrics_of(kind: str, count: int) -> tuple[str, ...]:
 class Exam(NamedTuple):
     """The test rows of a task, and how answers to them are scored.
 
-    kind: class or regression.
+    kind: class, regression or mask.
     names: of its classes or its targets.
-    targets: class int [n], 0..len(names)-1, or float64 [n, k].
+    targets: class int [n], 0..len(names)-1, or float64 [n, k]; of masks a row a tile, no matter
+      what, as answers are confusion matrices.
     groups: int [n], 0..n_groups-1; rows of one (a tile) hang together.
     n_groups: how many are drawn, with a row or without, so that tasks share their draws.
     metric: the main one of `METRICS`.
@@ -85,7 +94,7 @@ class Marks(NamedTuple):
 
 
 def mark(exam: Exam, answers: np.ndarray) -> Marks:
-    """Scores answers: classes int [s, n], or values [s, n, k]."""
+    """Scores answers: classes int [s, n], values [s, n, k], or of masks counts [s, n, k, k]."""
     tallies = [_tally(exam, answer) for answer in answers]
     totals = np.stack([tally.sum(axis=0) for tally in tallies])
     drawn = [_by_metric(exam, resampled(tally, seed=exam.seed)) for tally in tallies]
@@ -134,6 +143,10 @@ def versus(exam: Exam, trained: Marks, random: Marks, inits: int) -> dict[str, A
 
 
 def _tally(exam: Exam, answer: np.ndarray) -> np.ndarray:
+    if exam.kind == 'mask':
+        counts = np.zeros((exam.n_groups, 3, len(exam.names)), np.int64)
+        np.add.at(counts, exam.groups, matrix_counts(answer))
+        return counts
     if exam.kind == 'regression':
         return error_sums(answer, exam.targets, exam.groups, n_groups=exam.n_groups)
     return class_counts(
@@ -147,6 +160,10 @@ def _by_metric(exam: Exam, sums: np.ndarray) -> dict[str, np.ndarray]:
         means: Mapping[str, np.ndarray] = sum_errors(sums).mean()
         return {name: means[_ERRORS[name]] for name in exam.metrics}
     found = count_scores(np.rint(sums).astype(np.int64))
+    if exam.kind == 'mask':
+        named = {name: getattr(found, field) for name, field in _MASKED.items()}
+        named['iou_1'] = found.iou[..., 1]
+        return {name: named[name] for name in exam.metrics}
     # The rarer class of all test rows, whichever it is in a draw.
     rarer = np.argmin(np.bincount(exam.targets, minlength=len(exam.names)))
     values = {'minority_f1': found.f1[..., rarer]}
@@ -159,6 +176,13 @@ def _described(exam: Exam, totals: np.ndarray) -> dict[str, Any]:
         # Means of F1 over classes are linear in them: their mean is that of the mean F1.
         found = count_scores(totals)
         return dict(summary(ClassScores(*(v.mean(axis=0) for v in found)), exam.names))
+    if exam.kind == 'mask':
+        found = ClassScores(*(v.mean(axis=0) for v in count_scores(totals)))
+        each = {name: getattr(found, name) for name in ('iou', 'f1', 'precision', 'recall')}
+        return {
+            **{name: float(getattr(found, field)) for name, field in _MASKED.items()},
+            **{k: dict(zip(exam.names, v.tolist(), strict=True)) for k, v in each.items()},
+        }
     errors = Errors(*(values.mean(axis=0) for values in sum_errors(totals)))
     means = errors.mean()
     own = {name: getattr(errors, field).tolist() for name, field in _ERRORS.items()}

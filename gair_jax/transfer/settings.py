@@ -3,8 +3,10 @@
 import dataclasses
 
 from gair_jax.config import DataConfig, InputError, setting
+from gair_jax.transfer import fit_settings
+from gair_jax.transfer.fit_settings import FitConfig
 
-PROTOCOLS = ('linear', 'nonlinear')
+PROTOCOLS = ('linear', 'nonlinear', 'frozen', 'full')
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -27,23 +29,31 @@ class TransferConfig:
     """
 
     data: DataConfig = dataclasses.field(default_factory=DataConfig)
-    tasks: tuple[str, ...] = setting((), 'run', '() is every one that labels points')
+    tasks: tuple[str, ...] = setting((), 'run', '() is every one that the protocols fit')
     features: tuple[str, ...] = setting(('sv', 'rs', 'location'), 'run', 'as sv or sv+rs+location')
-    protocols: tuple[str, ...] = setting(('linear',), 'run', 'linear, nonlinear (two layers)')
+    protocols: tuple[str, ...] = setting(
+        ('linear',),
+        'run',
+        'of points linear, nonlinear (two layers) and full (all is trained); of masks frozen (the '
+        'decoder alone is trained) and full',
+    )
     metric: str = setting(
         '',
         'run',
-        'main score: accuracy, macro_f1, weighted_f1, minority_f1 (two classes), R2, RMSE, MAE; '
-        "'' is accuracy of classes and R2 of numbers",
+        'main score: accuracy, macro_f1, weighted_f1, minority_f1 (two classes); R2, RMSE, MAE; '
+        "mIoU, mF1, iou_1 (two classes); '' is accuracy of classes, R2 of numbers, mIoU of masks",
     )
     shares: tuple[float, ...] = setting((1.0,), 'run', 'of the training rows that are fitted, 0..1')
     seeds: int = setting(3, 'run', 'draws of a share below 1, and random initialisations; >= 1')
-    train_rows: int = setting(2000, 'run', 'photos read of the split train at most; 0: all')
+    train_rows: int = setting(
+        2000, 'run', 'photos (or tiles of masks) of the split train at most; 0: all'
+    )
     val_rows: int = setting(500, 'run', 'of val, which chooses penalty, rate and epoch')
     test_rows: int = setting(1000, 'run', 'of test, which is scored once')
     block_km: float = setting(0.0, 'run', 'side of the blocks intervals are drawn over; 0: tiles')
     seed: int = setting(0, 'run', 'of the draws of rows, shares and bootstrap samples')
     nonlinear: NonlinearConfig = dataclasses.field(default_factory=NonlinearConfig)
+    fit: FitConfig = dataclasses.field(default_factory=FitConfig)
 
 
 def check(settings: TransferConfig) -> None:
@@ -61,6 +71,11 @@ def check(settings: TransferConfig) -> None:
     rows = {f'{split}_rows': 0 for split in ('train', 'val', 'test')}
     _require_least(settings, {'seeds': 1, 'block_km': 0, **rows})
     _check_nonlinear(settings.nonlinear)
+    fit_settings.check(settings.fit)
+    if settings.fit.seeds > settings.seeds:
+        raise InputError(
+            f'fit.seeds: expected at most seeds, {settings.seeds}, found {settings.fit.seeds}.'
+        )
 
 
 def _check_nonlinear(settings: NonlinearConfig) -> None:

@@ -2,6 +2,7 @@
 
 import argparse
 import pathlib
+import sys
 from typing import Any
 
 from gair_jax import config_files
@@ -63,6 +64,14 @@ def run(arguments: argparse.Namespace, overrides: list[str]) -> int:
 
     settings = config_files.load_kind(TransferConfig, arguments.config, overrides)
     from gair_jax.report import transfer
+    from gair_jax.train import loop
 
-    transfer.run(settings, arguments.checkpoint, pathlib.Path(arguments.out), arguments.table)
+    try:
+        transfer.run(settings, arguments.checkpoint, pathlib.Path(arguments.out), arguments.table)
+    except loop.NonFiniteStepError as error:
+        print(f'gair: {error}', file=sys.stderr)
+        return 3
+    except loop.StoppedError as error:
+        print(f'gair: {error}', file=sys.stderr)
+        return 75
     return 0

@@ -3,12 +3,12 @@ import dataclasses
 import jax
 import numpy as np
 import pytest
+from sklearn.metrics import r2_score
 
 from gair_jax.config import InputError
 from gair_jax.input.store import Store
 from gair_jax.models import gair
 from gair_jax.scores.intervals import bootstrap
-from gair_jax.scores.regression import r2
 from gair_jax.transfer import benchmark, feature_cache, probes
 from gair_jax.transfer.point_features import sides_of
 from gair_jax.transfer.scoring import metrics_of
@@ -85,11 +85,11 @@ def test_the_floors_are_those_of_the_rows(made, entries):
     splits = _stored(made[0])
     entry = next(e for e in entries if e['task'] == 'shade' and e['share'] == 1)
     (_, train), (lonlat, test) = splits['train'], splits['test']
-    assert entry['floor'] == pytest.approx(r2(np.tile(train.mean(axis=0), (24, 1)), test))
+    assert entry['floor'] == pytest.approx(r2_score(test, np.tile(train.mean(axis=0), (24, 1))))
     places = splits['train'][0]
     scale = [np.cos(np.deg2rad(lonlat[0, 1])), 1]  # of the same few km everywhere
     apart = np.linalg.norm((lonlat[:, None] - places[None]) * scale, axis=-1)
-    assert entry['nearest'] == pytest.approx(r2(train[apart.argmin(axis=1)], test))
+    assert entry['nearest'] == pytest.approx(r2_score(test, train[apart.argmin(axis=1)]))
 
 
 def _stored(config):
@@ -97,7 +97,10 @@ def _stored(config):
     store = Store(config.data)
     photos = {s: [store.photos(s)[i] for i in range(n)] for s, n in store.splits.items()}
     return {
-        s: tuple(np.stack(v) for v in zip(*((p.lonlat, p.labels['v']) for p in own), strict=True))
+        s: tuple(
+            np.stack(v).astype(np.float64)
+            for v in zip(*((p.lonlat, p.labels['v']) for p in own), strict=True)
+        )
         for s, own in photos.items()
     }
 
@@ -160,7 +163,7 @@ def test_the_interval_is_that_of_a_plain_bootstrap_over_tiles(made, cache, monke
     monkeypatch.setattr(probes, 'predictions', noted)
     (entry,) = _evaluate(made, cache, features=('location',), tasks=('shade',)).entries
     test, (answer,) = kept[0]
-    expected = bootstrap(lambda rows: r2(answer[rows], test.targets[rows]), test.groups)
+    expected = bootstrap(lambda rows: r2_score(test.targets[rows], answer[rows]), test.groups)
     assert entry['trained_interval'] == pytest.approx(list(expected))
 
 
@@ -198,7 +201,10 @@ def test_features_are_read_once_and_serve_no_other_parameters(made, tmp_path, mo
         ({'features': ('sv', 'sv')}, "features: expected each once, found 'sv' twice"),
         ({'features': ()}, 'features: expected at least one, found none'),
         ({'protocols': ()}, 'protocols: expected at least one, found none'),
-        ({'protocols': ('full',)}, "protocols: expected linear or nonlinear, found 'full'"),
+        (
+            {'protocols': ('deep',)},
+            'protocols: expected linear or nonlinear or frozen or full, found',
+        ),
         ({'shares': ()}, 'shares: expected at least one, found none'),
         ({'shares': (0.0,)}, 'shares: expected more than 0 and at most 1, found 0.0'),
         ({'shares': (1.5,)}, 'shares: expected more than 0 and at most 1, found 1.5'),
@@ -225,7 +231,10 @@ def test_features_are_read_once_and_serve_no_other_parameters(made, tmp_path, mo
             {'nonlinear': NonlinearConfig(weight_decay=-0.1)},
             r'nonlinear.weight_decay: expected 0 or more, found -0.1',
         ),
-        ({'tasks': ('cover',)}, "tasks: toy has shade, kind, scene, range .* found 'cover'"),
+        (
+            {'tasks': ('cover',)},
+            "tasks: for linear, toy has shade, kind, scene, range .* found 'cover'",
+        ),
     ],
 )
 def test_settings_that_cannot_be_used(made, tmp_path, settings, said):

@@ -60,7 +60,7 @@ def test_a_run_writes_every_score_and_a_second_one_doubles_no_row(tiny, tmp_path
 @pytest.mark.parametrize(
     ('override', 'said'),
     [
-        ("--config.protocols=('full',)", 'protocols: expected linear or nonlinear'),
+        ("--config.protocols=('deep',)", 'protocols: expected linear or nonlinear or'),
         (
             '--config.metric=accuracy',
             'metric: task shade of kind regression has R2, RMSE, MAE, found',
@@ -69,7 +69,7 @@ def test_a_run_writes_every_score_and_a_second_one_doubles_no_row(tiny, tmp_path
         ('--config.nonlinear.rates=()', 'nonlinear.rates: expected at least one'),
         ('--config.nonlinear.epochs=0', 'nonlinear.epochs: expected 1 or more, found 0'),
         ('--config.nonlinear.depth=2', 'nonlinear.depth: no such setting'),
-        ("--config.tasks=('cover',)", 'tasks: toy has shade, kind, scene, range'),
+        ("--config.tasks=('cover',)", 'tasks: for linear, toy has shade, kind, scene, range'),
     ],
 )
 def test_a_bad_setting_is_one_sentence_and_nothing_is_written(
