@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
+from sklearn.metrics import r2_score
 
 from gair_jax.scores.intervals import paired_difference
-from gair_jax.scores.regression import r2
 from gair_jax.transfer import fusion
 from gair_jax.transfer.scoring import Exam, mark
 
@@ -39,8 +39,8 @@ def test_the_gain_is_that_of_a_plain_paired_bootstrap(rng):
     pair = [_judged('t', 'sv', other, targets), _judged('t', 'sv+rs', one, targets)]
     fusion.compare(pair)
     value, low, high = paired_difference(
-        lambda rows: r2(one[rows], targets[rows]),
-        lambda rows: r2(other[rows], targets[rows]),
+        lambda rows: r2_score(targets[rows], one[rows]),
+        lambda rows: r2_score(targets[rows], other[rows]),
         np.arange(80) // 4,
     )
     assert pair[1].entry['gain_over'] == {'sv': pytest.approx([low, value, high])}
