@@ -45,11 +45,11 @@ def alone(objective):
 @pytest.mark.parametrize(
     ('objective', 'devices', 'fsdp', 'form', 'accumulation'),
     [
-        ('batch', 8, 2, 'chunked', 2),
         ('batch', 8, 8, 'ring', 1),
         *(
             pytest.param(*layout, marks=pytest.mark.slow)
             for layout in (
+                ('batch', 8, 2, 'chunked', 2),
                 ('batch', 1, 1, 'chunked', 4),
                 ('batch', 2, 1, 'plain', 1),
                 ('batch', 4, 4, 'ring', 2),

@@ -139,6 +139,7 @@ def test_a_batch_that_devices_cannot_share_is_refused(toy_set, tmp_path):
         loop.train(config, tmp_path / 'run', devices=jax.devices()[:4], **QUIET)
 
 
+@pytest.mark.slow
 def test_several_devices_give_the_numbers_of_one(toy_set, tmp_path):
     """The first loss to 1e-6 relative; with SGD every parameter to 1e-6."""
     config = tiny_config(*toy_set)
@@ -155,6 +156,7 @@ def test_several_devices_give_the_numbers_of_one(toy_set, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_subtrees_start_from_checkpoints(finished, toy_set, tmp_path):
     """With a rate of zero the parameters after a step are those the run started from."""
     config = tiny_config(*toy_set)
@@ -205,6 +207,7 @@ def test_distillation_and_a_learned_temperature_are_trained_and_resumed(toy_set,
     assert records(tmp_path / 'whole')[0]['distillation'] == pytest.approx(-0.4, abs=1e-5)
 
 
+@pytest.mark.slow
 def test_a_full_disk_while_saving_is_one_sentence_and_loses_nothing(toy_set, tmp_path):
     """RLIMIT_FSIZE stands for a full disk; the run before it is there to be resumed."""
     config = tiny_config(*toy_set)
