@@ -1,4 +1,4 @@
-"""A benchmark of frozen encoders, for people: results.json, results.csv, scores.png, a table."""
+"""A benchmark of encoders, for people: results.json, results.csv, scores.png, a table."""
 
 import dataclasses
 import math
@@ -21,8 +21,8 @@ Entry = Mapping[str, Any]
 
 _SHOWN = ('features', 'labels', 'trained', 'random', 'guess', 'nearest', 'outcome')
 _EXPLAINED = (
-    'Probes of frozen features: fitted on train, chosen on val, scored once on test. Trained: with '
-    'half its 95 % interval, drawn over tiles or blocks. Random: the same encoder with random '
+    'Fitted on train, chosen on val, scored once on test. Trained: from the checkpoint, with '
+    'half its 95 % interval, drawn over tiles or blocks. Random: the same from random '
     'parameters. Guess: the commonest class, or the mean. Nearest: what is true at the nearest '
     'training place. Outcome: trained against random, better or worse where the interval of the '
     'difference leaves out 0. Joined features are compared with each side alone on the same rows.'

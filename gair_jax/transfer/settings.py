@@ -1,4 +1,4 @@
-"""What a benchmark of frozen encoders reads and compares (configs/transfer/)."""
+"""What a benchmark of encoders reads and compares (configs/transfer/)."""
 
 import dataclasses
 

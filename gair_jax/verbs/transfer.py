@@ -14,18 +14,23 @@ EXAMPLES = """examples:
   gair transfer --config=configs/transfer/nonlinear.py --checkpoint=runs/quickstart \\
     --out=runs/two_layers --table=runs/transfer.csv
   gair transfer --config=configs/transfer/few_labels.py --checkpoint=runs/quickstart --out=runs/few
+  gair transfer --config=configs/transfer/full.py --checkpoint=runs/quickstart --out=runs/full
 
 scores, each beside random parameters, the commonest class or the mean (guess), and what is true
 at the nearest training place (nearest):
   classes   accuracy, macro_f1, weighted_f1, F1 of each class, minority_f1 of two classes
   numbers   R2, RMSE, MAE, of each target and their mean
+  masks     mIoU, mF1, accuracy, iou_1 of two classes; IoU and F1 of each class
   --config.metric=macro_f1 (or another) is then the main one, in tables and pictures; intervals
   hold 95 %, drawn over tiles or with --config.block_km=25 over blocks of that side.
 
-protocols, --config.protocols="('linear','nonlinear')":
+protocols, --config.protocols="('linear','nonlinear','frozen','full')":
   linear     ridge and logistic regression, solved to the end; val chooses the penalty
   nonlinear  two layers with a sigmoid, AdamW, mean of 3 seeds; val chooses rate and epoch
              (--config.nonlinear.epochs=50, .rates, .batch, .weight_decay, .seeds)
+  frozen     of masks: UPerNet on the frozen encoder, scored on whole tiles
+  full       encoders and head together, and masks (--config.fit.epochs=50, .rate, .batch,
+             .encoder_rate, .crop, .channels, ...); kept under OUT/fits, and resumed there
 
 joined features (sv+rs) also get what they gain over each side alone, paired on the same rows.
 
@@ -39,11 +44,11 @@ def add(verbs: Any) -> None:
     transfer = verbs.add_parser(
         'transfer',
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        help='score frozen encoders on the labelled tasks of a data set',
-        description='Probes the encoders of a checkpoint, alone and joined, on every task of a\n'
-        'prepared data set that labels points, beside the same encoders with random parameters\n'
-        'and two answers that look at no image. Settings: gair_jax/transfer/settings.py; each is\n'
-        'overridden by --config.FIELD=VALUE.',
+        help='score encoders, frozen or fine-tuned, on the labelled tasks of a data set',
+        description='Probes the encoders of a checkpoint, alone and joined, on the tasks of a\n'
+        'prepared data set, or fine-tunes them, and decodes masks of tiles; beside the same\n'
+        'encoders from random parameters and answers that look at no image. Settings:\n'
+        'gair_jax/transfer/settings.py; each is overridden by --config.FIELD=VALUE.',
         epilog=EXAMPLES,
     )
     transfer.add_argument('--config', required=True, help='file of configs/transfer/')
