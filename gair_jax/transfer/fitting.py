@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from gair_jax.config import Config, HeadConfig
+from gair_jax.config import CheckpointConfig, Config, HeadConfig, InitConfig
 from gair_jax.input.pipeline import Pipeline
 from gair_jax.models.gair import Params
 from gair_jax.train import checkpoint, label_objective, loop
@@ -69,6 +69,9 @@ def configure(
     config = copy.deepcopy(run)
     config.seed, config.loss.objective, config.head = seed, 'label', head
     config.bank.size, config.model.clip_hidden = 0, 0
+    # Parameters are at hand; what the checkpoint's own run started from may be gone.
+    config.init, config.checkpoint = InitConfig(), CheckpointConfig()
+    config.data.train_split, config.data.eval_split, config.data.balance = 'train', 'val', 'none'
     for side in ('rs', 'sv', 'location'):
         getattr(config.model, side).enabled = side in head.features
     config.input.augment, config.input.noise.kappa = settings.augment, 0.0

@@ -1,5 +1,6 @@
 """Fine-tuning in a benchmark: what is fitted on what, what is kept, and masks of whole tiles."""
 
+import dataclasses
 import io
 import pathlib
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gair_jax.config import HeadConfig, InputError
+from gair_jax.config import HeadConfig, InitConfig, InputError
 from gair_jax.input.store import Store
 from gair_jax.train import checkpoint, label_objective, loop
 from gair_jax.transfer import benchmark, fit_settings, fitting, mask_benchmark, masks, scoring
@@ -38,7 +39,9 @@ def fit_of(run, *, seed=0, params=None, rows=ROWS, **settings):
 
 
 def test_a_fit_reads_and_builds_only_what_its_features_come_from(run):
-    config = fit_of(run, batch=10, epochs=3.0, validate_every=0.5).config
+    started = dataclasses.replace(run, init=dataclasses.replace(run.init, rs='a checkpoint'))
+    config = fit_of(started, batch=10, epochs=3.0, validate_every=0.5).config
+    assert config.init == InitConfig()
     assert [getattr(config.model, s).enabled for s in ('rs', 'sv', 'location')] == [0, 1, 0]
     assert config.batch == 8  # ten rows on eight devices
     assert config.eval.every == config.checkpoint.every == 1  # half of two steps
