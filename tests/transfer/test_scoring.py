@@ -25,13 +25,20 @@ def numbers(rng):
     return Exam('regression', ('a', 'b'), targets, groups, 30, 'R2', 7), answers
 
 
+def _f1(target, answer):
+    """Of each of two classes; scikit-learn's takes a second for all draws."""
+    hits = [np.sum((target == c) & (answer == c)) for c in (0, 1)]
+    rows = [np.sum(target == c) + np.sum(answer == c) for c in (0, 1)]
+    return 2 * np.array(hits) / np.maximum(rows, 1)
+
+
 F1 = {
     'accuracy': lambda target, answer: np.mean(target == answer),
-    'macro_f1': lambda target, answer: f1_score(target, answer, average='macro', zero_division=0),
-    'weighted_f1': lambda target, answer: f1_score(
-        target, answer, average='weighted', zero_division=0
+    'macro_f1': lambda target, answer: _f1(target, answer).mean(),
+    'weighted_f1': lambda target, answer: (
+        _f1(target, answer) @ [np.mean(target == 0), np.mean(target == 1)]
     ),
-    'minority_f1': lambda target, answer: f1_score(target, answer, pos_label=1, zero_division=0),
+    'minority_f1': lambda target, answer: _f1(target, answer)[1],
 }
 ERRORS = {
     'R2': r2_score,
