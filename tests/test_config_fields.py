@@ -238,6 +238,7 @@ def _by_xla(attend, *given, implementation, **more):
     return attend(*given, implementation='xla', **more)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     'path',
     [p for p, f in FIELDS.items() if f.metadata['affects'] not in ('input', 'run')],
@@ -249,6 +250,7 @@ def test_all_but_settings_of_input_and_running_change_the_step_or_the_start(
     assert not all(same_program(part, path, toy_set, new) for part in LOWER)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('path', [p for p, f in FIELDS.items() if f.metadata['affects'] == 'run'])
 def test_run_settings_leave_the_step_and_the_batch_alone(path, toy_set):
     old, new = before_and_after(path, toy_set)

@@ -14,6 +14,8 @@ from gair_jax.config import InputError
 from gair_jax.models import gair
 from tests.models import small
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope='module')
 def found():

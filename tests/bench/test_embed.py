@@ -8,6 +8,8 @@ from gair_jax.models import gair
 from tests.models import small
 from tests.shared import shared
 
+pytestmark = pytest.mark.slow
+
 
 def test_chunks_give_what_the_whole_batch_gives():
     model = gair.build(small.config())

@@ -13,6 +13,8 @@ from gair_jax.models import gair
 from gair_jax.train import sharding
 from tests.models import small
 
+pytestmark = pytest.mark.slow
+
 
 def products(jaxpr):
     """FLOPs of the dot products of a traced function, those in inner functions included."""

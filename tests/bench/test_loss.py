@@ -8,6 +8,8 @@ from gair_jax.bench import loss, virtual
 from gair_jax.config import InputError
 from gair_jax.losses import blocks
 
+pytestmark = pytest.mark.slow
+
 SMALL = loss.Sizes(n=4096, dim=64, bank=8192)
 
 

@@ -5,6 +5,8 @@ import pytest
 from gair_jax.bench import nili
 from tests.shared import shared
 
+pytestmark = pytest.mark.slow
+
 # The references' rule, point by point, in float64 (LIIF, section 3).
 TINY = """
 import itertools

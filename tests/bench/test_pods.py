@@ -11,6 +11,8 @@ from gair_jax.train import sharding
 from gair_jax.train.state import parameter_count
 from tests.train.tiny import tiny_config
 
+pytestmark = pytest.mark.slow
+
 LINK = links.Link(inside=100.0, node=8, between=10.0, ring_from=1, peak=1.0)
 
 

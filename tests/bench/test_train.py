@@ -17,6 +17,8 @@ from gair_jax.input.pipeline import Pipeline
 from gair_jax.train import sharding
 from tests.train.tiny import tiny_config
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def config_file(toy_set, tmp_path):

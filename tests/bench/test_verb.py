@@ -65,6 +65,7 @@ def test_a_count_below_one_is_refused(count, capsys):
     assert 'at least 1' in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_without_a_peer_an_accelerator_host_has_all_that_is_imported():
     code = (
         'import sys; from gair_jax import cli; '

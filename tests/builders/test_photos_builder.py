@@ -46,6 +46,7 @@ def test_nothing_but_the_data_set_and_its_report_stays(tmp_path):
     assert names == ['default_acquisitions', 'default_photos', 'default_report.csv']
 
 
+@pytest.mark.slow
 def test_two_builds_and_any_number_of_workers_give_the_same_bytes(tmp_path, monkeypatch):
     monkeypatch.setattr(builder, 'CHUNK_ROWS', 4)
     rows = scenes.write_set(tmp_path, tiles=12, photos=1)
@@ -190,6 +191,7 @@ KILLED = """
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('when', ['chunk', 'photos'])
 def test_a_killed_build_goes_on_and_ends_the_same(tmp_path, monkeypatch, when):
     monkeypatch.setattr(builder, 'CHUNK_ROWS', 3)
@@ -210,6 +212,7 @@ def test_a_killed_build_goes_on_and_ends_the_same(tmp_path, monkeypatch, when):
     assert digest(killed) == digest(tmp_path / 'whole')
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('limit', [500, 20_000, 60_000])
 def test_a_file_size_limit_is_one_sentence_and_leaves_no_half_set(tmp_path, limit):
     rows = scenes.write_set(tmp_path, tiles=3, photos=1)

@@ -83,6 +83,7 @@ def test_records_come_in_chunk_order_by_column_and_by_split(tmp_path):
     assert val == [name for name in names if name.endswith('1')]
 
 
+@pytest.mark.slow
 def test_the_number_of_workers_changes_no_byte(tmp_path):
     for workers in (1, 2):
         run = functools.partial(make, tmp_path / 'calls')
@@ -106,6 +107,7 @@ def test_another_fingerprint_starts_over_and_says_so(tmp_path, capsys):
     assert 'starts over' in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_an_error_in_a_worker_process_reaches_the_caller(tmp_path):
     run = functools.partial(make, tmp_path / 'calls', fail_at=1)
     with pytest.raises(InputError, match='stop here'):

@@ -91,6 +91,7 @@ def neighbours(folder, axis, count=40):
     return pairs[:: max(1, len(pairs) // count)][:count]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('axis', ['east', 'south'])
 def test_orientation_on_real_neighbouring_chips(axis):
     """Chips that our x (y) says lie to the east (south) continue at that edge and at no other."""

@@ -30,6 +30,7 @@ def run(out, loss=LOSS, bank=BANK, settings=SETTINGS, **masks):
     return compiled(out, bank, masks)
 
 
+@pytest.mark.slow
 def test_the_total_is_the_weighted_sum_of_its_parts():
     out = outputs('localized', 'sv', 'location')
     total, metrics = run(out)

@@ -93,6 +93,7 @@ def test_secl_is_the_papers_equation_in_each_reading(denominator, seed, form):
     np.testing.assert_allclose(ours, expected, rtol=2e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('form', FORMS)
 @pytest.mark.parametrize('denominator', DENOMINATORS)
 def test_parity_incl_secl(denominator, form):
@@ -114,6 +115,7 @@ def test_parity_incl_secl(denominator, form):
         np.testing.assert_allclose(grad, np.broadcast_to(wanted, grad.shape), atol=1e-7, rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('form', FORMS)
 def test_rows_without_data_change_nothing(form):
     (z, g, e, *_), _, bank = draw()

@@ -74,12 +74,14 @@ def reference(groups):
     return value_and_slopes('plain', 1, groups)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('devices', [1, 2, 4, 8])
 @pytest.mark.parametrize('form', module.FORMS)
 def test_forms_and_devices_agree(form, devices):
     same_as_reference(value_and_slopes(form, devices), 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('form', module.FORMS)
 def test_groups_of_one_device_need_nothing_from_others(form):
     same_as_reference(value_and_slopes(form, 4, groups=4, apart=True), 4)

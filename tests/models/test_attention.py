@@ -130,6 +130,7 @@ def drawn(tokens, heads=2, width=8, rows=3):
     return tuple(jnp.asarray(draw.normal(size=shape), jnp.float32) for _ in range(3))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('tokens', [6, 7])
 @pytest.mark.parametrize('bias', [None, (1, 2), (3, 2), (1, 1)], ids=str)
 def test_cudnn_is_asked_for_the_plain_form_s_numbers_and_slopes(tokens, bias, calls):

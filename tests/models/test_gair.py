@@ -42,6 +42,7 @@ def test_presets_give_finite_embeddings_and_gradients(preset):
         assert grad.any() or path[-1].key in ('frequencies', 'bias'), path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('kind', gair.KINDS)
 def test_every_reader_gives_embeddings_at_points(kind):
     model, params = built(model__nili__kind=kind)
@@ -81,6 +82,7 @@ def test_a_projection_may_change_the_width():
     assert out['loss_sv'].shape == out['loss_localized'].shape == out['location'].shape == (3, 12)
 
 
+@pytest.mark.slow
 def test_same_key_same_parameters_another_key_others():
     model, shaped = built()
     params = model.init(jax.random.key(0))

@@ -52,6 +52,7 @@ def test_the_first_form_has_a_norm_over_dates():
         jax.eval_shape(lambda: Ltae(spec).init(jax.random.key(0), X))
 
 
+@pytest.mark.slow
 def test_training_moves_the_statistics_and_drops():
     model, variables = Ltae(SPEC), made(SPEC)
     keep = {'mutable': 'batch_stats', 'train': True}

@@ -74,6 +74,7 @@ def test_the_photo_s_place_matters_and_its_pixels_do_not():
     np.testing.assert_array_equal(before['photo_pred'], blind['photo_pred'])
 
 
+@pytest.mark.slow
 def test_every_parameter_learns():
     model, params = built()
 

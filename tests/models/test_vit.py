@@ -147,6 +147,7 @@ def layer_norm(x, params, eps=1e-6):
     return scaled * np.asarray(params['scale']) + np.asarray(params['bias'])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('class_token', [False, True])
 def test_levels_are_what_a_shorter_model_gives(class_token):
     layers = dataclasses.replace(LAYERS, depth=4)

@@ -12,6 +12,7 @@ from tests.shared import shared
 FIXTURES = pathlib.Path(__file__).resolve().parents[1] / 'fixtures' / 'parity'
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('path', sorted(FIXTURES.glob('*.npz')), ids=lambda path: path.stem)
 def test_small_cases_pass(path):
     result = runner.run(path, runner.Data(pathlib.Path('absent')))

@@ -16,6 +16,8 @@ from gair_jax.transfer.first_look import Effort
 from gair_jax.transfer.tasks import Sizes
 from tests.transfer import labelled
 
+pytestmark = pytest.mark.slow
+
 SMALL = Effort(photos=12, grid=4, sizes=Sizes(24, 8, 16, 6, 3, 6))
 
 

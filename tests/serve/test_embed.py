@@ -17,6 +17,7 @@ from tests.serve.embedding import CLOSE, KINDS, run, table_of, vectors
 from tests.shared import shared
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(('name', 'batch_rows'), [('tiny', 1), ('tiny', 100), ('tiny_release', 4)])
 def test_the_table_holds_what_the_model_says(tmp_path, rows, request, name, batch_rows):
     model = request.getfixturevalue(name)

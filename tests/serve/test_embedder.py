@@ -33,6 +33,7 @@ def test_three_lines_make_embeddings(tiny_checkpoint, tile, photos):
     assert len(np.unique(localized.round(4), axis=0)) == 5
 
 
+@pytest.mark.slow
 def test_pixels_are_prepared_as_training_prepares_them(toy_set, tmp_path):
     """The pipeline's batch and the served model see the same photos and the same windows."""
     folder, name, variant = toy_set

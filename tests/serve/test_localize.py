@@ -41,6 +41,7 @@ def of_one_window(engine, raster, row, col, at, size=16):
     return np.asarray(engine.model.project(engine.params, 'rs', found))
 
 
+@pytest.mark.slow
 def test_it_is_the_weighted_mean_over_windows(tiny, raster):
     grid, at = window_grid(SHAPE, (16, 16), 0.25), points(12)
     total, weights = 0.0, 0.0
@@ -55,6 +56,7 @@ def test_it_is_the_weighted_mean_over_windows(tiny, raster):
     np.testing.assert_allclose(localize(tiny, raster, grid, at), total / weights, atol=2e-5)
 
 
+@pytest.mark.slow
 def test_one_window_is_an_ordinary_query(tiny, raster):
     small = RasterArray(raster.window(3, 5, 16, 16), raster.sensor)
     at = np.random.default_rng(2).random((9, 2)) * 16
@@ -62,6 +64,7 @@ def test_one_window_is_an_ordinary_query(tiny, raster):
     np.testing.assert_allclose(found, of_one_window(tiny, small, 0, 0, at), atol=2e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('per_window', [0, 30])
 def test_a_point_gets_the_same_whoever_asks_with_it(tiny, raster, per_window):
     grid, at = window_grid(SHAPE, (16, 16), 0.25), points()

@@ -188,6 +188,7 @@ def largest_step(tiny, scene, spacing, overlap):
     return np.linalg.norm(np.diff(found, axis=0), axis=1).max()
 
 
+@pytest.mark.slow
 def test_no_seam_shows(tiny, tmp_path):
     """Steps shrink with the spacing, across the borders of windows too; unblended, they stay.
 

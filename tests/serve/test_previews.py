@@ -39,6 +39,7 @@ def said(made):
     return console.file.getvalue()
 
 
+@pytest.mark.slow
 def test_the_three_triples_tell_drawn_weights_from_the_official_ones():
     rng = np.random.default_rng(0)
     carried = {f'{NORM}.{k}': rng.normal(size=16).astype(np.float32) for k in ('weight', 'bias')}
@@ -53,6 +54,7 @@ def test_the_three_triples_tell_drawn_weights_from_the_official_ones():
     assert 'evidently not the official weights' in text and '/ 0.8335' in text
 
 
+@pytest.mark.slow
 def test_a_model_with_a_final_norm_is_tried_without_it():
     made = previews.previews(made_up(final_norm=True), {}, shared('data/gair_examples'))
     assert [each.what for each in made] == ['final norm on', 'final norm off']

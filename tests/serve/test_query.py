@@ -66,6 +66,7 @@ def test_points_of_a_table(tiny, tile, tmp_path):
     assert geoparquet.read_provenance(tmp_path / 'o.parquet')['tile'][0] == str(tile)
 
 
+@pytest.mark.slow
 def test_batches_change_nothing_and_columns_are_named(tiny, tile, tmp_path, monkeypatch):
     places = lonlat(np.random.default_rng(1).random((700, 2)) * (52, 60))
     csv = write_csv(tmp_path / 'p.csv', places, names=('x', 'y'))

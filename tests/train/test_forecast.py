@@ -64,6 +64,7 @@ def of(config, devices=1):
     return forecast.forecast(config, mesh, forecast.state_shapes(config))
 
 
+@pytest.mark.slow
 def test_it_is_near_what_the_compiler_holds():
     """Within half either way: compilers fuse and keep as they like."""
     config = config_of()

@@ -81,6 +81,7 @@ def test_frozen_encoders_do_not_move_by_a_bit(toy_set):
     assert moved(before.params, after.params) == {'head'}
 
 
+@pytest.mark.slow
 def test_the_rate_of_the_encoders_scales_their_first_step_alone(toy_set):
     # The first step of SGD is rate x gradient.
     steps = {}

@@ -12,6 +12,8 @@ from gair_jax.train import loss_form, sharding
 from tests.train import layouts
 from tests.train.tiny import tiny_config
 
+pytestmark = pytest.mark.slow
+
 # What differs between objectives; every layout is compared with one device that has the same.
 OBJECTIVES = {
     'positions': {},

@@ -88,6 +88,7 @@ def test_a_finished_run_has_nothing_left_to_do(finished):
     assert (finished / 'metrics.jsonl').read_bytes() == before
 
 
+@pytest.mark.slow
 def test_a_non_finite_step_is_refused_with_the_ids_of_its_records(toy_set, tmp_path, monkeypatch):
     batch = Pipeline.iterate
 
@@ -172,6 +173,7 @@ def test_subtrees_start_from_checkpoints(finished, toy_set, tmp_path):
     assert_same(started['sv'], params_of(tmp_path / 'fresh', 1)['sv'])
 
 
+@pytest.mark.slow
 def test_a_start_of_another_shape_names_the_leaf(finished, toy_set, tmp_path):
     config = tiny_config(*toy_set)
     config.model.rs.mlp_dim = 16
@@ -180,6 +182,7 @@ def test_a_start_of_another_shape_names_the_leaf(finished, toy_set, tmp_path):
         train(config, tmp_path)
 
 
+@pytest.mark.slow
 def test_places_and_tiles_alone_train_without_a_photo_encoder(toy_set, tmp_path):
     config = tiny_config(*toy_set)
     config.model.sv.enabled = False
@@ -189,6 +192,7 @@ def test_places_and_tiles_alone_train_without_a_photo_encoder(toy_set, tmp_path)
     assert 'incl' not in records(tmp_path)[0] and np.isfinite(records(tmp_path)[1]['secl'])
 
 
+@pytest.mark.slow
 def test_masked_autoencoding_goes_through_the_same_trainer(toy_set, tmp_path):
     config = tiny_config(*toy_set)
     config.loss.objective, config.bank.size = 'mae', 0
@@ -197,6 +201,7 @@ def test_masked_autoencoding_goes_through_the_same_trainer(toy_set, tmp_path):
     assert last < first
 
 
+@pytest.mark.slow
 def test_distillation_and_a_learned_temperature_are_trained_and_resumed(toy_set, tmp_path):
     config = tiny_config(*toy_set)
     config.loss.distillation, config.loss.learn_temperature = 0.2, True

@@ -173,6 +173,7 @@ def test_a_share_fits_fewer_rows(entries):
     assert rows['kind', 0.5] == pytest.approx(16, abs=2)  # each of four classes is rounded
 
 
+@pytest.mark.slow
 def test_features_are_read_once_and_serve_no_other_parameters(made, tmp_path, monkeypatch):
     first = _evaluate(made, tmp_path, features=('location',))
     passes = []

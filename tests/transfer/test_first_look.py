@@ -14,6 +14,8 @@ from gair_jax.transfer.first_look import Effort, first_look
 from gair_jax.transfer.tasks import Sizes, read_tasks
 from tests.transfer import labelled
 
+pytestmark = pytest.mark.slow
+
 SMALL = Effort(photos=20, grid=4, sizes=Sizes(24, 8, 16, 6, 3, 6))
 PHOTO_FIGURES = (
     'retrieval_at_1', 'retrieval_at_5', 'median_rank', 'retrieval_at_1_pooled',

@@ -36,6 +36,7 @@ def test_a_planted_linear_map_is_found_up_to_its_noise():
     assert result['gain_interval'][0] > 0
 
 
+@pytest.mark.slow
 def test_planted_classes_are_found():
     splits = _splits(_classes)
     result = probes.compare(splits, [_noise_features(splits, s) for s in (1, 2, 3)])

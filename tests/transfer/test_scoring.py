@@ -49,6 +49,7 @@ ERRORS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ('made', 'metric', 'oracle'),
     [

@@ -51,6 +51,7 @@ def test_a_linear_probe_reaches_the_closed_form():
     assert np.abs(found - expected).mean() < 0.04
 
 
+@pytest.mark.slow
 def test_xor_is_solved_with_a_hidden_layer_and_not_without():
     splits = _splits(_xor)
     assert (_accuracy(_answers(splits), splits.test) > 0.95).all()

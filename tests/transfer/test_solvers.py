@@ -50,6 +50,7 @@ def test_logistic_equals_scikit_learn(problem):
             np.testing.assert_allclose(ours[s, p], expected, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_blocks_change_nothing(problem, monkeypatch):
     x, y, values, subsets = problem
     whole = solvers.logistic(x, y, subsets, PENALTIES, 3), solvers.ridge(x, values, subsets, [1.0])
@@ -76,6 +77,7 @@ def test_a_class_that_a_subset_lacks_is_never_answered(problem):
     assert (answers[1] == 1).any()
 
 
+@pytest.mark.slow
 def test_features_that_do_not_vary_get_no_weight(problem):
     x, y, values, subsets = problem
     wider = np.concatenate([x, np.full((len(x), 1), 7.0, np.float32)], axis=1)
