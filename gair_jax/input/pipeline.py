@@ -225,6 +225,7 @@ def check(config: Config) -> None:
             'input.sv.jitter_hue': (sv.jitter_hue, 0, 0.5),
         }
     )
+    _check_masks_alone(config)
     _check_jitter(config)
 
 
@@ -239,6 +240,17 @@ def _check_ranges(settings: dict[str, tuple[float, float, float]]) -> None:
         if not low <= found <= high:
             text = f'at least {low}' if high == math.inf else f'{low} to {high}'
             raise InputError(f'{name}: expected {text}, found {found}.')
+
+
+def _check_masks_alone(config: Config) -> None:
+    """Windows that need not hold the photo, and several dates, are for masks: xy means nothing."""
+    rs = config.input.rs
+    if config.loss.objective == 'label' and config.head.target == 'mask':
+        return
+    if rs.placement == 'anywhere':
+        raise InputError("input.rs.placement: 'anywhere' is for masks (head.target) alone.")
+    if rs.dates > 1:
+        raise InputError(f'input.rs.dates: expected 1 but for masks, found {rs.dates}.')
 
 
 def _check_jitter(config: Config) -> None:

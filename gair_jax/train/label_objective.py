@@ -20,6 +20,7 @@ from gair_jax.train.memory_bank import MemoryBank
 from gair_jax.train.state import Params
 
 HEAD, STATISTICS = 'head', 'statistics'
+SELECTIONS = ('miou', 'iou_1', 'loss')
 IGNORED = 255  # of masks: the truth is unknown
 Valued = tuple[Array, dict[str, Array]]
 
@@ -33,6 +34,10 @@ def create(config: Config) -> tuple[gair.Model, TaskHead]:
     head = config.head
     if not head.label:
         raise InputError('head.label: expected the name of a label, found none.')
+    if head.selection not in SELECTIONS:
+        raise InputError(
+            f'head.selection: expected one of {", ".join(SELECTIONS)}, found {head.selection!r}.'
+        )
     if head.target != 'mask' and config.input.rs.dates > 1:
         raise InputError(
             f'input.rs.dates: expected 1 for a {head.target}, found {config.input.rs.dates}.'

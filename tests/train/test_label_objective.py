@@ -248,6 +248,15 @@ def test_heads_that_cannot_be(toy_set, head, said):
         prepared(config_of(toy_set, **head))
 
 
+@pytest.mark.parametrize(('field', 'value'), [('placement', 'anywhere'), ('dates', 2)])
+def test_windows_and_dates_of_masks_are_refused_elsewhere(toy_set, field, value):
+    config = tiny_config(*toy_set)
+    config.input.rs.jitter = 0.0
+    setattr(config.input.rs, field, value)
+    with pytest.raises(InputError, match=f'input.rs.{field}: .* masks'):
+        Pipeline(config, 'train')
+
+
 @pytest.mark.parametrize(
     ('head', 'said'),
     [
@@ -257,6 +266,7 @@ def test_heads_that_cannot_be(toy_set, head, said):
         ({'loss': 'hinge'}, 'head.loss: expected one of cross_entropy, dice'),
         ({'outputs': 1}, 'head.outputs: expected 2 classes or more, found 1'),
         ({'channels': 0}, 'head.channels: expected at least 1'),
+        ({'selection': 'iou_9'}, 'head.selection: expected one of miou, iou_1, loss'),
         ({'label': 'roof'}, 'head.label: expected one of the labels .* cover, found'),
     ],
 )
