@@ -215,6 +215,8 @@ def stored_record(folder: pathlib.Path) -> dict[str, Any]:
 
 def no_room(error: BaseException) -> bool:
     """Whether a write failed because the disk is full or a file may not grow."""
+    if isinstance(error, TimeoutError | ConnectionError):  # of another process, not of the disk
+        return False
     text = f'{error!r} {error.__cause__!r}'
     return isinstance(error, OSError) or any(
         word in text for word in ('File too large', 'No space', 'EFBIG', 'RESOURCE_EXHAUSTED')

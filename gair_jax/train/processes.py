@@ -146,8 +146,6 @@ def joined(launch: Launch) -> Iterator[Outcome]:
 
     The others may also fail to come in time, which is a loss like any other.
     """
-    import jax
-
     outcome = Outcome()
     try:
         _join(launch)
@@ -167,11 +165,22 @@ def joined(launch: Launch) -> Iterator[Outcome]:
     except BaseException:
         traceback.print_exc()
     if outcome.code in _TOGETHER:
+        _leave_together()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Nothing is left to write; JAX's own end would abort where a peer has already gone.
+    os._exit(outcome.code)
+
+
+def _leave_together() -> None:
+    import jax
+
+    try:
         jax.distributed.shutdown()
-    if outcome.code:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(outcome.code)
+    except Exception as error:  # what this process had to do is done: its code stays
+        print(
+            f'gair: the other processes did not end in time: {_first_line(error)}', file=sys.stderr
+        )
 
 
 def _join(launch: Launch) -> None:

@@ -139,6 +139,12 @@ def _checkpointer(folder: pathlib.Path, keep: list[Any]) -> Any:
         folder.absolute(),
         preservation_policy=_policies.AnyPreservationPolicy(keep),
         cleanup_tmp_directories=True,
+        # Both folders may be writing the same step, and processes wait for each other by name.
+        context=ocp.Context(
+            multiprocessing_options=ocp.options.MultiprocessingOptions(
+                barrier_sync_key_prefix=folder.name
+            )
+        ),
     )
 
 

@@ -114,7 +114,7 @@ def test_the_batch_script_trains_is_warned_and_goes_on(tmp_path, cluster, config
     with sbatch(cluster, config, workdir, SLURM_RESTART_COUNT='1') as script:
         _, err = script.communicate(timeout=240)
     assert script.returncode == 0, err
-    assert len((cluster / 'scontrol.log').read_text().splitlines()) == 1
+    assert len((cluster / 'scontrol.log').read_text().splitlines()) == 1, err
     assert last_loss(workdir) == expected
 
 

@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 
+import jax
 import pytest
 
 from gair_jax.config import InputError
@@ -69,6 +70,20 @@ def test_a_loss_is_known_wherever_it_comes_up(monkeypatch, capsys):
     assert capsys.readouterr().err == 'gair: a: expected b.\n'
     assert joined_and_failed(monkeypatch, RuntimeError('a mistake of ours')) == [1]
     assert 'Traceback' in capsys.readouterr().err
+
+
+def test_a_process_that_is_done_keeps_its_code_if_the_others_do_not_leave(monkeypatch, capsys):
+    def too_late():
+        raise RuntimeError('DEADLINE_EXCEEDED: Barrier timed out.')
+
+    codes = []
+    monkeypatch.setattr(processes, '_join', lambda launch: None)
+    monkeypatch.setattr(processes.os, '_exit', codes.append)
+    monkeypatch.setattr(jax.distributed, 'shutdown', too_late)
+    with processes.joined(Launch()) as outcome:
+        outcome.code = 0
+    assert codes == [0]
+    assert 'did not end in time: DEADLINE_EXCEEDED' in capsys.readouterr().err
 
 
 LATE = """

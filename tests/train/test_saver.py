@@ -9,7 +9,7 @@ import pytest
 
 from gair_jax import sensors
 from gair_jax.config import BankConfig, Config, InputError
-from gair_jax.train import memory_bank
+from gair_jax.train import checkpoint, memory_bank
 from gair_jax.train.saver import Saver
 from gair_jax.train.state import TrainState
 
@@ -115,3 +115,17 @@ def test_what_fails_in_the_background_is_told_at_the_next_call(tmp_path, monkeyp
     with pytest.raises(InputError, match='step 1 could not be written .*newest one kept is .* -1'):
         writer.wait()
     writer.close()
+
+
+@pytest.mark.parametrize(
+    ('error', 'full'),
+    [
+        (OSError(28, 'No space left on device'), True),
+        (ValueError('RESOURCE_EXHAUSTED: write failed'), True),
+        (TimeoutError('Timed out while waiting for a barrier.'), False),
+        (ConnectionResetError('reset by peer'), False),
+        (ValueError('another mistake'), False),
+    ],
+)
+def test_a_full_disk_is_told_from_a_lost_process(error, full):
+    assert checkpoint.no_room(error) == full
