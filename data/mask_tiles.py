@@ -176,12 +176,12 @@ def opened(path: pathlib.Path) -> Iterator[Any]:
 
 def place(source: Any) -> tuple[Georeference, Float[np.ndarray, '2']]:
     """Box and CRS of an open GeoTIFF, and the lonlat of its middle; InputError names the file."""
-    if source.crs is None or source.transform.is_identity:
-        raise InputError(f'{source.name}: expected a georeference, found none.')
     try:
         found = raster_files.placed(source, (), '')
     except InputError as error:
         raise InputError(f'{source.name}: {error}') from error
+    if found is None:
+        raise InputError(f'{source.name}: expected a georeference, found none.')
     return found, tiles.tile_xy_to_lonlat(np.zeros(2), found.bounds, found.crs)
 
 

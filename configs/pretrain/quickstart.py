@@ -12,7 +12,7 @@ def get_config(preset: str = 'paper') -> Config:
     """Encoders 128 wide, 32-pixel windows, 64-pixel photos."""
     config = base.get_config(preset)
     config.data.name, config.data.variant = 'synthetic_world', 'tiny'
-    config.batch, config.steps = 128, 400
+    config.batch, config.steps = 128, 300
     config.input.rs.window = config.input.rs.size = 32
     config.input.date = 'first'  # the summer day that the photos show too
     config.input.rs.jitter = config.input.sv.jitter = 0.0
@@ -30,5 +30,5 @@ def get_config(preset: str = 'paper') -> Config:
     config.bank.size = 512
     config.optimizer.rate, config.optimizer.rate_batch = 1e-3, 0
     config.optimizer.warmup = 0.1
-    config.checkpoint.every = config.eval.every = 200
+    config.checkpoint.every = config.eval.every = 150
     return config

@@ -58,7 +58,7 @@ def read(path: pathlib.Path, reading: Reading, box: list[float], crs: str) -> Ra
             raise InputError(
                 f'tile too large: {width} x {height} pixels, at most {MAX_SIDE} a side: cut it'
             )
-        bands, place = _read_bands(raster, reading.max_nodata), raster.place
+        place, bands = raster_files.place_of(raster), _read_bands(raster, reading.max_nodata)
     return Raster(bands=bands, bounds=place.bounds, crs=place.crs, transform=place.transform)
 
 

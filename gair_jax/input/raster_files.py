@@ -60,7 +60,7 @@ class RasterFile:
     Attributes:
       name: path of the file.
       shape: rows and columns.
-      place: where it lies.
+      place: where it lies; None where nothing tells, see `place_of`.
       band_names: of its bands, in stored order.
       sensor: the contract whose bands are read.
     """
@@ -111,7 +111,7 @@ class RasterArray:
     Attributes:
       name: what errors call it.
       shape: rows and columns.
-      place: where it lies.
+      place: where it lies; None where nothing tells, see `place_of`.
       sensor: the contract of its bands.
     """
 
@@ -211,19 +211,25 @@ def check_box(bounds: Float[np.ndarray, '4'], crs: str) -> None:
         raise InputError(f'wrong crs: the box {box} is no place on earth in {crs}') from error
 
 
-def placed(source: Any, box: Sequence[float], crs: str) -> Georeference:
-    """That of an open raster, or else of the box that is given for it; empty: none is.
+def place_of(raster: Raster) -> Georeference:
+    """Where a raster lies; InputError where neither it nor a box that came with it tells."""
+    if raster.place is None:
+        raise InputError(
+            f'no georeference: {raster.name} has none, and no left, top, right, bottom, crs came '
+            'with it'
+        )
+    return raster.place
+
+
+def placed(source: Any, box: Sequence[float], crs: str) -> Georeference | None:
+    """That of an open raster, or else of the box that is given for it; None without either.
 
     Raises:
-      InputError: there is neither, it is not north up, or it is nowhere on earth.
+      InputError: it is not north up, or it is nowhere on earth.
     """
     transform, (height, width) = source.transform, source.shape
     if source.crs is None or transform.is_identity:
-        if not len(box):
-            raise InputError(
-                'no georeference: the file has none, and the table no left, top, right, bottom, crs'
-            )
-        return georeference(box, crs, source.shape)
+        return georeference(box, crs, source.shape) if len(box) else None
     a, b, left, d, e, top = transform[:6]
     if b or d or a <= 0 or e >= 0:
         raise InputError('not north up: the raster is turned or mirrored')

@@ -21,6 +21,7 @@ from PIL import Image
 from gair_jax.config import InputError
 from gair_jax.geo import tiles
 from gair_jax.input import photo_files, transforms
+from gair_jax.input.raster_files import place_of
 from gair_jax.models.gair import Params
 from gair_jax.serve.engine import Engine, Tile
 from gair_jax.serve.localize import localize
@@ -121,10 +122,8 @@ class Embedder(Engine):
         self.require('rs', space)
         places = places_of(lonlat)
         with self.raster(tile, bounds, crs) as raster:
-            if raster.place is None:
-                raise InputError(f'{raster.name}: an array needs bounds and crs to be queried.')
-            box, system = raster.place.bounds, raster.place.crs
-            tile_xy = tiles.place_in_tile(places, box, system, raster.name)
+            place = place_of(raster)
+            tile_xy = tiles.place_in_tile(places, place.bounds, place.crs, raster.name)
             points = (tile_xy + 1) / 2 * np.array(raster.shape[::-1])
             grid = self.grid(raster.shape, overlap)
             found = localize(self, raster, grid, points, space=space)

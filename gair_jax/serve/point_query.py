@@ -24,7 +24,7 @@ from rich import console, progress
 import gair_jax
 from gair_jax.config import InputError
 from gair_jax.geo import tiles
-from gair_jax.input.raster_files import Raster
+from gair_jax.input.raster_files import Raster, place_of
 from gair_jax.input.tables import name_columns
 from gair_jax.serve import blocks, geoparquet, offset, place_tables, raster_output
 from gair_jax.serve.embedder import Embedder, unit
@@ -166,13 +166,12 @@ def _write(
 
 def check_inside(raster: Raster, places: Float[np.ndarray, 'n 2'], name: str, first: int) -> None:
     """InputError that names the row of the first place outside the raster; rows from `first`."""
-    assert raster.place is not None
-    bounds, crs = raster.place.bounds, raster.place.crs
+    box = place_of(raster)
     try:
-        tiles.place_in_tile(places, bounds, crs, name)
+        tiles.place_in_tile(places, box.bounds, box.crs, name)
     except InputError:
         for row, place in enumerate(places, start=first):
-            tiles.place_in_tile(place, bounds, crs, f'{name}, row {row}')
+            tiles.place_in_tile(place, box.bounds, box.crs, f'{name}, row {row}')
         raise
 
 
@@ -203,8 +202,8 @@ def _embedded(
     sampling: Sampling,
 ) -> Float[np.ndarray, 'n d']:
     """Embeddings, nan where the tile has no data."""
-    assert raster.place is not None
-    tile_xy = tiles.lonlat_to_tile_xy(places, raster.place.bounds, raster.place.crs)
+    box = place_of(raster)
+    tile_xy = tiles.lonlat_to_tile_xy(places, box.bounds, box.crs)
     at = (np.clip(tile_xy, -1, 1) + 1) / 2 * np.array(raster.shape[::-1])
     seen = ~blocks.missing_at(raster, at)
     found = np.full((len(at), embedder.width('localized', sampling.space)), np.nan, np.float32)

@@ -18,7 +18,7 @@ from rich import console, progress
 
 import gair_jax
 from gair_jax.config import InputError
-from gair_jax.input.raster_files import Raster
+from gair_jax.input.raster_files import Raster, place_of
 from gair_jax.serve import blocks
 from gair_jax.serve.cells import CellGrid, Chunk, Spacing, cell_grid, metres_per_pixel
 from gair_jax.serve.embedder import unit
@@ -82,9 +82,7 @@ def plan(engine: Engine, raster: Raster, sampling: Sampling, memory: int = MEMOR
       InputError: a setting is out of range, or the scene has no georeference or is too small.
     """
     engine.require('rs', sampling.space)
-    if raster.place is None:
-        raise InputError(f'{raster.name}: expected a georeference, found none.')
-    cells = cell_grid(raster.shape, raster.place, sampling.spacing)
+    cells = cell_grid(raster.shape, place_of(raster), sampling.spacing)
     grid = windows_over(engine, raster, sampling)
     width = engine.width('localized', sampling.space)
     side = blocks.chunk_side(raster, cells, width, memory)
@@ -99,11 +97,10 @@ def windows_over(engine: Engine, raster: Raster, sampling: Sampling) -> WindowGr
     """
     if sampling.window or engine.config.input.rs.placement != 'whole':
         return engine.grid(raster.shape, sampling.overlap, sampling.window)
-    assert raster.place is not None
     sides = [
         n if n * metres <= LARGEST_TILE_METRES else max(1, round(TILE_METRES / metres))
         for n, metres in zip(
-            raster.shape, metres_per_pixel(raster.shape, raster.place), strict=True
+            raster.shape, metres_per_pixel(raster.shape, place_of(raster)), strict=True
         )
     ]
     if tuple(sides) != tuple(raster.shape):

@@ -15,7 +15,7 @@ from jaxtyping import Float, Int
 from gair_jax.config import InputError
 from gair_jax.geo import tiles
 from gair_jax.geo.sphere import great_circle_m
-from gair_jax.input.raster_files import Georeference, Raster
+from gair_jax.input.raster_files import Georeference, Raster, place_of
 from gair_jax.serve.engine import Engine
 from gair_jax.serve.gallery import Top, cosines, unit64
 from gair_jax.serve.localize import localize
@@ -108,7 +108,7 @@ def embed_cells(
       InputError: the model has no tile encoder, or nothing in the raster holds data.
     """
     engine.require('rs', 'common')
-    place = _place(raster)
+    place = place_of(raster)
     rows, columns = shape
     x, y = ((np.arange(n) + 0.5) / n for n in (columns, rows))
     share = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
@@ -129,7 +129,7 @@ def localize_place(
       InputError: the place is not in the raster, or there is no data.
     """
     engine.require('rs', 'common')
-    place = _place(raster)
+    place = place_of(raster)
     tile_xy = tiles.place_in_tile(
         np.array([lonlat], np.float64), place.bounds, place.crs, raster.name
     )
@@ -218,9 +218,3 @@ def _highest(
     down, across = (np.arange(-r, r + 1) * side for r, side in zip(reach, metres, strict=True))
     disc = down[:, None] ** 2 + across[None] ** 2 <= apart**2
     return scipy.ndimage.maximum_filter(level, footprint=disc, mode='constant', cval=-np.inf)
-
-
-def _place(raster: Raster) -> Georeference:
-    if raster.place is None:
-        raise InputError(f'{raster.name}: expected a tile with a place on earth, found none.')
-    return raster.place

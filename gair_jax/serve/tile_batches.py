@@ -19,7 +19,7 @@ from jaxtyping import Array, Float
 
 from gair_jax.config import InputError
 from gair_jax.geo import tiles
-from gair_jax.input.raster_files import Raster
+from gair_jax.input.raster_files import Raster, place_of
 from gair_jax.models.gair import Params
 from gair_jax.serve.ahead import ahead
 from gair_jax.serve.embedder import BATCH, filled
@@ -139,19 +139,25 @@ def _points(
     """The rows that lie in the raster, and where, in its pixels; the others are told so."""
     inside: list[PlaceRow] = []
     found: list[np.ndarray] = []
-    assert raster.place is not None
     for row in rows:
         if not row.located:
             continue
         try:
-            box, crs = raster.place.bounds, raster.place.crs
-            tile_xy = tiles.place_in_tile(np.array(row.lonlat), box, crs, row.tile)
+            tile_xy = _tile_xy(raster, row)
         except InputError as error:
-            row.fail('localized', f'point outside its tile: {error}')
+            row.fail('localized', str(error))
             continue
         inside.append(row)
         found.append((tile_xy + 1) / 2 * np.array(raster.shape[::-1]))
     return inside, np.reshape(found, (-1, 2))
+
+
+def _tile_xy(raster: Raster, row: PlaceRow) -> Float[np.ndarray, '2']:
+    box = place_of(raster)
+    try:
+        return tiles.place_in_tile(np.array(row.lonlat), box.bounds, box.crs, row.tile)
+    except InputError as error:
+        raise InputError(f'point outside its tile: {error}') from error
 
 
 def _chunks(plan: Plan, pooled: bool) -> Iterator[list[Look]]:

@@ -135,16 +135,14 @@ def _put_damaged_aside(workdir: pathlib.Path, say: Callable[[str], None]) -> Non
 
 def _checkpointer(folder: pathlib.Path, keep: list[Any]) -> Any:
     logging.set_verbosity(logging.WARNING)
+    context = ocp.Context()
+    # Both folders may be writing the same step, and processes wait for each other by name.
+    context.multiprocessing.barrier_sync_key_prefix = folder.name
     return ocp.training.Checkpointer(
         folder.absolute(),
         preservation_policy=_policies.AnyPreservationPolicy(keep),
         cleanup_tmp_directories=True,
-        # Both folders may be writing the same step, and processes wait for each other by name.
-        context=ocp.Context(
-            multiprocessing_options=ocp.options.MultiprocessingOptions(
-                barrier_sync_key_prefix=folder.name
-            )
-        ),
+        context=context,
     )
 
 

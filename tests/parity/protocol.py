@@ -87,10 +87,12 @@ def prepare_input(case: Case, data: Data) -> Arrays:
     del data
     kwargs = case.kwargs
     require(kwargs, resize=(None, {'kernel': 'bilinear', 'antialias': True}))
-    values = np.moveaxis(case.inputs['raw'], 0, -1)
+    values = np.moveaxis(case.inputs['raw'], 0, -1)  # [dates, rows, columns, bands], or of one date
     if kwargs['resize']:
-        side = kwargs['encoder_size']
-        values = resize(values, (side, side), 'linear_antialias')
+        shape = (kwargs['encoder_size'],) * 2
+        dates = values.reshape(-1, *values.shape[-3:])
+        resized = np.stack([resize(date, shape, 'linear_antialias') for date in dates])
+        values = resized.reshape(*values.shape[:-3], *resized.shape[1:])
     names = ('dataset_bands', 'mean', 'std')
     bands, mean, std = (tuple(kwargs[name]) for name in names)
     stored = inputs.Stored(bands=bands, mean=mean, std=std)

@@ -100,11 +100,12 @@ def test_kinds_are_listed(capsys):
 
 
 @pytest.mark.slow
-def test_the_whole_shared_folder():
-    folder = shared('parity/gair')
+@pytest.mark.parametrize('name', ['gair', 'decoders'])
+def test_the_whole_shared_folder(name):
+    folder = shared(f'parity/{name}')
     data = runner.Data(shared('data'))
-    results = [runner.run(path, data) for path in sorted(folder.glob('*.npz'))]
-    for result in results:
+    for path in sorted(folder.glob('*.npz')):
+        result = runner.run(path, data)
         if not result.kind.startswith('mocov3_'):
             assert result.verdict == 'ok', result.line()
 

@@ -108,6 +108,14 @@ def test_a_box_in_the_table_places_a_tile_without_georeference(tmp_path, tiny, r
         np.testing.assert_allclose(vectors(table, kind), vectors(expected, kind), **CLOSE)
 
 
+def test_a_tile_that_lies_nowhere_is_embedded_as_a_whole(tmp_path, tiny, rows):
+    scenes.write_tile(tmp_path / 'tiles/free.tif', scenes.pixels(seed=0), crs='')
+    made, table = run(tiny, tmp_path, [{**rows[0], 'tile': 'tiles/free.tif'}], what=('rs',))
+    _, expected = run(tiny, tmp_path, rows[:1], what=('rs',))
+    assert made.failed == 0
+    np.testing.assert_allclose(vectors(table, 'rs'), vectors(expected, 'rs'), **CLOSE)
+
+
 def test_the_first_of_several_dates_is_taken(tmp_path, tiny, rows):
     dated = [{**row, 'tile': f'{row["tile"]}; tiles/t1.tif'} for row in rows[:3]]
     _, table = run(tiny, tmp_path, dated)

@@ -37,7 +37,7 @@ def test_what_fails_is_told_in_its_row_and_spoils_no_other(tmp_path, tiny, rows)
         ({'tile': 'tiles/bad.tif'}, 'tile unreadable', ['rs', 'localized']),
         ({'tile': 'tiles/none.tif'}, 'file not found', ['rs', 'localized']),
         ({'tile': 'tiles/dark.tif'}, 'no data in any pixel', ['rs', 'localized']),
-        ({'tile': 'tiles/free.tif'}, 'no georeference', ['rs', 'localized']),
+        ({'tile': 'tiles/free.tif'}, 'no georeference', ['localized']),
         ({'left': 'west'}, 'left is no number', ['rs', 'localized']),
         ({'offset': 'much'}, 'offset is no number', ['rs', 'localized']),
         ({'photo': '', 'tile': '', 'lon': '', 'lat': ''}, 'no position', KINDS),

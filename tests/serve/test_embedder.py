@@ -155,7 +155,7 @@ def test_space_common_is_the_projection_of_space_encoder(tiny_release, photos):
             r'expected uint8 .*found float64 \(4, 4, 3\)',
         ),
         (lambda m: m.encode_sv([np.zeros((4, 4), np.uint8)]), r'found uint8 \(4, 4\)'),
-        (lambda m: m.query(stored(), LONLAT), 'needs bounds and crs'),
+        (lambda m: m.query(stored(), LONLAT), 'no georeference: tile has none'),
         (lambda m: m.query(stored(), LONLAT[:, ::-1], BOX, 'EPSG:4326'), 'swapped it would be'),
         (lambda m: m.query(stored(), LONLAT + 1, BOX, 'EPSG:4326'), 'is outside its tile'),
         (
