@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Pre-trains a small GAIR on a synthetic world and shows what it has learnt: about 8 minutes on
-# 2 cores, installation included. Run again it reuses what is there.
+# Pre-trains a small GAIR on a synthetic world and shows what it has learnt: about 6 minutes on
+# 2 idle cores, installation included. Run again it reuses what is there.
 # shellcheck source=launch/environment.sh
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh" core
 # Memory in pages of 2 MB: a step on a CPU asks for its temporaries anew, and took a
