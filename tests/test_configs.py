@@ -1,5 +1,6 @@
 """Every experiment can be loaded, built and told apart, and says how it is run."""
 
+import dataclasses
 import pathlib
 
 import pytest
@@ -7,9 +8,13 @@ import pytest
 from gair_jax import config_files
 from gair_jax.input import pipeline
 from gair_jax.train import checkpoint, objective, optimizer
+from gair_jax.transfer import settings
 
 FOLDER = pathlib.Path(__file__).resolve().parents[1] / 'configs' / 'pretrain'
 FILES = sorted(path for path in FOLDER.glob('*.py') if path.name != '__init__.py')
+
+TRANSFER = FOLDER.parent / 'transfer'
+TRANSFER_FILES = sorted(p.stem for p in TRANSFER.glob('*.py') if p.name != '__init__.py')
 
 # What the paper's sections 5.2, 5.4, 5.5 and Table 6 vary.
 EXPECTED = {
@@ -48,3 +53,27 @@ def test_an_ablation_changes_only_what_it_is_about(name):
     stored = checkpoint.to_json(load('gair_base'))
     changed = [text.split(' was ')[0] for text in checkpoint.differences(stored, load(name))]
     assert changed == EXPECTED[name]
+
+
+def transfer(name):
+    return config_files.load_kind(settings.TransferConfig, f'{TRANSFER / name}.py', [])
+
+
+@pytest.mark.parametrize('name', TRANSFER_FILES)
+def test_every_transfer_config_is_sound_and_says_how_it_is_run(name):
+    settings.check(transfer(name))
+    assert f'--config=configs/transfer/{name}.py' in (TRANSFER / f'{name}.py').read_text()
+
+
+def test_transfer_configs_differ_from_each_other():
+    made = [dataclasses.asdict(transfer(name)) for name in TRANSFER_FILES]
+    assert all(made.count(config) == 1 for config in made)
+
+
+@pytest.mark.parametrize(
+    ('name', 'fit'), [('pangaea', (8, 80.0, 1e-4, 'steps')), ('gair', (256, 50.0, 1e-3, 'cosine'))]
+)
+def test_the_recipes_are_those_that_the_paper_names(name, fit):
+    # PANGAEA-Bench's defaults, and section 5 of the paper.
+    found = transfer(name).fit
+    assert (found.batch, found.epochs, found.rate, found.schedule) == fit

@@ -90,22 +90,31 @@ def tree(root: pathlib.Path) -> pd.DataFrame:
     """Rows of a tree of folders; the label of `class` is the name of the folder.
 
     Raises:
-      InputError: the folder has no folders of files.
+      InputError: the folder has no folders of files, or one of them is empty.
     """
     inner = _folders(root)
     split = bool(inner) and all(folder.name in prepared.SPLITS for folder in inner)
     homes = [(f.name, c) for f in inner for c in _folders(f)] if split else [('', c) for c in inner]
-    fields, labels = [], []
-    for name, home in homes:
-        for path in sorted(home.iterdir()):
-            suffix = path.suffix.lower()
-            if suffix in (*PHOTOS, *TILES) and not path.name.startswith('.'):
-                kind = 'photo' if suffix in PHOTOS else 'tile'
-                file = path.relative_to(root).as_posix()
-                fields.append({'id': file, kind: file, 'split': name})
-                labels.append(home.name)
-    if not fields:
+    if not homes:
         raise InputError(
             f'{root}: expected folders of classes with photos or GeoTIFFs, found none.'
         )
+    fields, labels = [], []
+    for name, home in homes:
+        files = _images(home)
+        if not files:  # a class that silently has no rows would shift the numbers of the others
+            raise InputError(f'{home}: expected photos or GeoTIFFs of this class, found none.')
+        for path in files:
+            kind = 'photo' if path.suffix.lower() in PHOTOS else 'tile'
+            file = path.relative_to(root).as_posix()
+            fields.append({'id': file, kind: file, 'split': name})
+            labels.append(home.name)
     return _frame(fields).assign(**{f'{labelled_rows.LABEL}class': labels})
+
+
+def _images(home: pathlib.Path) -> list[pathlib.Path]:
+    return sorted(
+        path
+        for path in home.iterdir()
+        if path.suffix.lower() in (*PHOTOS, *TILES) and not path.name.startswith('.')
+    )

@@ -16,7 +16,6 @@ from gair_jax.config import InputError
 from gair_jax.scores.intervals import spatial_blocks
 
 SHARES = (0.6, 0.2)  # of train and of val (GAIR, section 5.1); test has the rest
-FEWEST = 5  # rows of a city that is split
 
 
 class Split(NamedTuple):
@@ -38,36 +37,14 @@ def burn_scars(n: int, *, share: float = 0.1, seed: int = 23) -> tuple[np.ndarra
     return order[held:], order[:held]
 
 
-def per_city(
-    ids: Sequence[str], cities: Sequence[object], *, groups: Sequence[object] = (), seed: int = 0
-) -> Split:
-    """60 / 20 / 20 within each city; a city of fewer than 5 rows goes to train (GAIR, section 5.1).
-
-    Args:
-      ids: unique.
-      cities: the city of each row, by a key that is unique over the world.
-      groups: rows of one (a drive's sequence of photos) stay together within a city, as one unit,
-        and shares are only near; () is each row alone. A sequence through two cities is two.
-      seed: of the permutation, which is drawn anew for each city.
-    """
-    _check_rows(ids, cities, groups)
-    parts: list[list[int]] = [[], [], []]
-    for rows in _gathered(ids, cities):
-        rng = np.random.default_rng(seed)
-        units = _gathered(ids, groups, rows) if len(groups) else [[row] for row in rows]
-        for part, found in zip(parts, _allot(units, rng, FEWEST), strict=True):
-            part += found
-    return Split(*(np.array(sorted(part), np.int64) for part in parts))
-
-
 def per_block(ids: Sequence[str], lonlat: np.ndarray, *, km: float, seed: int = 0) -> Split:
     """60 / 20 / 20 of the rows, nearly, in whole cells of a grid of about `km` (lonlat in degrees).
 
     No cell is in two parts, so that near rows are not both fitted and scored, but at cells' edges.
     """
-    _check_rows(ids, lonlat.tolist(), ())
+    _check_rows(ids, lonlat.tolist())
     units = _gathered(ids, spatial_blocks(lonlat, km).tolist())
-    parts = _allot(units, np.random.default_rng(seed), 0)
+    parts = _allot(units, np.random.default_rng(seed))
     return Split(*(np.array(sorted(part), np.int64) for part in parts))
 
 
@@ -116,31 +93,29 @@ def fingerprint(parts: dict[str, np.ndarray], ids: Sequence[str]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _check_rows(ids: Sequence[str], keys: Sequence[object], groups: Sequence[object]) -> None:
-    if len(keys) != len(ids) or len(groups) not in (0, len(ids)):
+def _check_rows(ids: Sequence[str], keys: Sequence[object]) -> None:
+    if len(keys) != len(ids):
         raise InputError(f'split: expected a key for each of {len(ids)} ids, found {len(keys)}.')
     if len(set(ids)) != len(ids):
         raise InputError(f'ids: expected unique ones, found {len(ids) - len(set(ids))} repeated.')
 
 
-def _gathered(
-    ids: Sequence[str], keys: Sequence[object], rows: Sequence[int] = ()
-) -> list[list[int]]:
-    """Rows (all, where none is named) by key, sorted by id within and among the keys."""
+def _gathered(ids: Sequence[str], keys: Sequence[object]) -> list[list[int]]:
+    """Rows by key, sorted by id within and among the keys."""
     found: dict[object, list[int]] = {}
-    for row in sorted(rows or range(len(ids)), key=lambda row: ids[row]):
+    for row in sorted(range(len(ids)), key=lambda row: ids[row]):
         found.setdefault(keys[row], []).append(row)
     return list(found.values())
 
 
-def _allot(units: list[list[int]], rng: np.random.Generator, fewest: int) -> list[list[int]]:
+def _allot(units: list[list[int]], rng: np.random.Generator) -> list[list[int]]:
     """The rows of whole units, permuted, for train, val and test.
 
     A unit goes where the middle of its rows falls, which for units of one row is an exact cut.
     """
     n = sum(len(unit) for unit in units)
     train, val = (int(share * n + 0.5) for share in SHARES)
-    cuts = (n, n) if n < fewest else (train, train + val)
+    cuts = (train, train + val)
     parts: list[list[int]] = [[], [], []]
     before = 0
     for at in rng.permutation(len(units)):
@@ -156,7 +131,7 @@ def _strata(
     """Rows of each class or bin, sorted by id, then permuted."""
     if target.ndim != 1:
         raise InputError(f'target: expected one a row, found shape {target.shape}.')
-    _check_rows(ids, target.tolist(), ())
+    _check_rows(ids, target.tolist())
     keys = target
     if not np.issubdtype(target.dtype, np.integer):
         if not np.isfinite(target).all():

@@ -6,15 +6,15 @@ import sys
 from typing import Any
 
 from gair_jax import config_files
+from gair_jax.verbs import training
 
-EXAMPLES = """examples:
+EXAMPLES = f"""examples:
   gair train --config=configs/pretrain/quickstart.py --workdir=runs/quickstart
   gair train --config=configs/pretrain/gair_base.py:release --workdir=runs/base --config.batch=64
   python launch/local.py --processes 2 -- gair train --config=... --workdir=...
 
 exit codes:
-  0 done   2 bad input   3 a step was not finite
-  75 stopped by a signal, saved: run again to go on
+{training.EXIT_CODES}
   76 another process of the run was lost: run all again to go on"""
 
 
@@ -61,25 +61,17 @@ def run(arguments: argparse.Namespace, overrides: list[str]) -> int:
         os.environ,
     )  # fmt: skip
     if launch is None:
-        return _train(config, arguments.workdir)
+        return training.exit_code(lambda: _train(config, arguments.workdir))
     if not processes.is_child():
         return processes.watch([sys.executable, '-P', '-m', 'gair_jax.cli', *sys.argv[1:]])
     with processes.joined(launch) as outcome:
-        outcome.code = _train(config, arguments.workdir)
+        outcome.code = training.exit_code(lambda: _train(config, arguments.workdir))
     return outcome.code
 
 
-def _train(config: Any, workdir: str) -> int:
+def _train(config: Any, workdir: str) -> None:
     from gair_jax.train import loop
 
-    try:
-        result = loop.train(config, workdir)
-    except loop.NonFiniteStepError as error:
-        print(f'gair: {error}', file=sys.stderr)
-        return 3
-    except loop.StoppedError as error:
-        print(f'gair: {error}', file=sys.stderr)
-        return 75
+    result = loop.train(config, workdir)
     if result.leads:
         print(f'{result.steps} steps done; checkpoints in {workdir}.')
-    return 0

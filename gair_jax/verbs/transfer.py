@@ -2,12 +2,12 @@
 
 import argparse
 import pathlib
-import sys
 from typing import Any
 
 from gair_jax import config_files
+from gair_jax.verbs import training
 
-EXAMPLES = """examples:
+EXAMPLES = f"""examples:
   gair transfer --config=configs/transfer/linear.py --checkpoint=runs/quickstart --out=runs/probes
   gair transfer --config=configs/transfer/fusion.py --checkpoint=runs/quickstart --out=runs/all \\
     --config.data.variant=small --config.test_rows=0
@@ -36,6 +36,9 @@ joined features (sv+rs) also get what they gain over each side alone, paired on 
 
 results.json and results.csv hold every score with its interval, scores.png shows them. Features
 are kept under OUT/features by the bytes of the checkpoint: run again, linear probes take seconds.
+
+exit codes:
+{training.EXIT_CODES}
 """
 
 
@@ -69,14 +72,8 @@ def run(arguments: argparse.Namespace, overrides: list[str]) -> int:
 
     settings = config_files.load_kind(TransferConfig, arguments.config, overrides)
     from gair_jax.report import transfer
-    from gair_jax.train import loop
 
-    try:
-        transfer.run(settings, arguments.checkpoint, pathlib.Path(arguments.out), arguments.table)
-    except loop.NonFiniteStepError as error:
-        print(f'gair: {error}', file=sys.stderr)
-        return 3
-    except loop.StoppedError as error:
-        print(f'gair: {error}', file=sys.stderr)
-        return 75
-    return 0
+    out = pathlib.Path(arguments.out)
+    return training.exit_code(
+        lambda: transfer.run(settings, arguments.checkpoint, out, arguments.table)
+    )

@@ -75,3 +75,13 @@ def test_bad_tables_are_refused_in_words(tmp_path, row, options, message):
 def test_a_folder_without_classes_is_refused(tmp_path):
     with pytest.raises(InputError, match='expected folders of classes'):
         labelled.build(tmp_path, data_dir=tmp_path / 'prepared')
+
+
+def test_a_class_without_files_is_refused_by_name(tmp_path):
+    (tmp_path / 'tree/a').mkdir(parents=True)
+    (tmp_path / 'tree/a/1.jpg').write_bytes(scenes.jpeg(Image.new('RGB', (8, 8))))
+    (tmp_path / 'tree/b').mkdir()
+    (tmp_path / 'tree/b/notes.txt').write_text('to come')
+    with pytest.raises(InputError, match='tree/b: expected photos or GeoTIFFs of this class'):
+        labelled.build(tmp_path / 'tree', data_dir=tmp_path / 'prepared')
+    assert not (tmp_path / 'prepared').exists()

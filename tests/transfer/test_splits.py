@@ -5,44 +5,12 @@ from gair_jax.config import InputError
 from gair_jax.transfer import splits
 
 
-def _sizes(split):
-    return tuple(len(part) for part in split)
-
-
 def test_burn_scars_are_split_as_the_benchmark_does():
     # The first indices of shared/parity/decoders/split_hlsburnscars and of the specification.
     train, val = splits.burn_scars(540)
     assert (len(train), len(val)) == (486, 54)
     np.testing.assert_array_equal(val[:5], [226, 394, 117, 148, 19])
     np.testing.assert_array_equal(train[:5], [271, 531, 444, 172, 464])
-
-
-@pytest.mark.parametrize(('n', 'sizes'), [(5, (3, 1, 1)), (7, (4, 1, 2)), (4, (4, 0, 0))])
-def test_a_city_is_cut_as_the_protocol_rounds(n, sizes):
-    ids = [f'photo{i}' for i in range(n)]
-    assert _sizes(splits.per_city(ids, ['a'] * n)) == sizes
-
-
-def test_every_city_is_in_every_part_and_order_changes_nothing(rng):
-    ids = [f'{i:04d}' for i in range(300)]
-    cities = rng.integers(6, size=300)
-    split = splits.per_city(ids, cities.tolist(), seed=3)
-    assert sorted(np.concatenate(split)) == list(range(300))
-    for part in split:
-        assert set(cities[part]) == set(range(6))
-    order = rng.permutation(300)
-    again = splits.per_city([ids[i] for i in order], cities[order].tolist(), seed=3)
-    for a, b in zip(split, again, strict=True):
-        assert {ids[i] for i in a} == {ids[order[i]] for i in b}
-
-
-def test_photos_of_a_sequence_stay_together(rng):
-    ids = [f'{i:04d}' for i in range(400)]
-    groups = rng.integers(40, size=400)
-    split = splits.per_city(ids, [0] * 400, groups=groups.tolist())
-    homes = [set(groups[part]) for part in split]
-    assert not (homes[0] & homes[1] or homes[0] & homes[2] or homes[1] & homes[2])
-    assert 0.5 < len(split.train) / 400 < 0.7
 
 
 def test_a_block_of_ground_is_in_one_part(rng):
@@ -93,4 +61,4 @@ def test_a_fingerprint_knows_the_rows_of_each_part_not_their_order():
 
 def test_ids_that_repeat():
     with pytest.raises(InputError, match='ids: expected unique ones, found 1 repeated'):
-        splits.per_city(['a', 'a'], [0, 0])
+        splits.per_block(['a', 'a'], np.zeros((2, 2)), km=1)
