@@ -4,6 +4,7 @@ import dataclasses
 import math
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float
@@ -81,6 +82,21 @@ class TaskHead:
         shape = (levels, 1, *rest) if levels else (1, *rest)
         made = self.module.init(key, jnp.zeros(shape), self.size, False)
         return made['params'], made.get('batch_stats', {})
+
+    def layer_outputs(self, rows: int) -> Any:
+        """Shapes of what every layer gives for some rows in training, nested as the layers are."""
+        levels, *rest = self.features
+        keys = {'params': jax.random.key(0), 'dropout': jax.random.key(1)}
+
+        def run(features: Array) -> Any:
+            kept: list[str] = ['batch_stats', 'intermediates']
+            made = self.module.init(keys, features, self.size, False)
+            return self.module.apply(
+                made, features, self.size, True, rngs=keys, mutable=kept, capture_intermediates=True
+            )[1]['intermediates']
+
+        shape = (levels, rows, *rest) if rest else (rows, levels)
+        return jax.eval_shape(run, jax.ShapeDtypeStruct(shape, jnp.float32))
 
     def apply(
         self, params: Params, statistics: Params, features: Array, *, key: Array | None = None

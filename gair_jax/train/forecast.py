@@ -6,6 +6,7 @@ the layers: what the backward pass reads again, by the remat policy. A compiler 
 
 import dataclasses
 import functools
+import math
 import os
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
@@ -14,7 +15,7 @@ import jax
 from jax.sharding import Mesh
 
 from gair_jax.config import Config, InputError
-from gair_jax.models import gair
+from gair_jax.models import gair, task_head
 from gair_jax.models.vit import Vit
 from gair_jax.train import loss_form, objective, optimizer, sharding
 from gair_jax.train.state import TrainState
@@ -85,9 +86,35 @@ def _shard_bytes(shape: Any, place: jax.sharding.NamedSharding) -> int:
 
 
 def _row_activations(config: Config) -> int:
-    """Of the encoders for one row of the batch."""
-    towers = [t for t in (gair.rs_encoder(config), gair.sv_encoder(config)) if t is not None]
-    return sum(_tower_activations(tower, config) for tower in towers)
+    """Of the encoders that learn, and of a decoder of masks, for one row of the batch."""
+    towers = {'rs': gair.rs_encoder(config), 'sv': gair.sv_encoder(config)}
+    learning = {side: tower for side, tower in towers.items() if tower is not None}
+    if config.loss.objective == 'label':
+        kept = () if config.head.frozen else config.head.features
+        learning = {side: tower for side, tower in learning.items() if side in kept}
+    total = sum(
+        _images(config, side) * _tower_activations(tower, config)
+        for side, tower in learning.items()
+    )
+    return total + _decoder_activations(config)
+
+
+def _images(config: Config, side: str) -> int:
+    """Images of a side in a row: of tiles with masks several dates."""
+    return config.input.rs.dates if side == 'rs' and _is_mask(config) else 1
+
+
+def _is_mask(config: Config) -> bool:
+    return config.loss.objective == 'label' and config.head.target == 'mask'
+
+
+def _decoder_activations(config: Config) -> int:
+    """What every layer of a decoder of masks gives, for one row."""
+    if not _is_mask(config):
+        return 0
+    # Of two rows: the batch norm over a pooled map refuses one.
+    leaves = jax.tree.leaves(task_head.build(config).layer_outputs(2))
+    return sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in leaves) // 2
 
 
 def _tower_activations(tower: Vit, config: Config) -> int:
@@ -132,7 +159,7 @@ def _row_input(config: Config) -> int:
     rs, sv = config.input.rs, config.input.sv
     bands = len(gair.contract(rs.sensor).bands) if config.model.rs.enabled else 0
     photo = 3 * sv.size**2 if config.model.sv.enabled else 0
-    return _width(config) * (bands * rs.size**2 + photo)
+    return _width(config) * (_images(config, 'rs') * bands * rs.size**2 + photo)
 
 
 def _width(config: Config) -> int:

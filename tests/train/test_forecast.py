@@ -40,8 +40,10 @@ def compiled(config, mesh):
     )
     n, rs, sv = config.batch, config.input.rs.size, config.input.sv.size
     split = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec(sharding.AXES))
+    dates = (config.input.rs.dates,) if config.input.rs.dates > 1 else ()
     rows = {
-        'rs': ((n, rs, rs, 10), jnp.float32), 'sv': ((n, sv, sv, 3), jnp.float32),
+        'rs': ((n, *dates, rs, rs, 10), jnp.float32), 'label': ((n, rs, rs), jnp.uint8),
+        'sv': ((n, sv, sv, 3), jnp.float32),
         'xy': ((n, 2), jnp.float32), 'lonlat': ((n, 2), jnp.float32), 'tile': ((n,), jnp.int32),
         'has_rs': ((n,), bool), 'has_sv': ((n,), bool),
     }  # fmt: skip
@@ -53,6 +55,17 @@ def compiled(config, mesh):
         jitted = jax.jit(step, out_shardings=(places, None), donate_argnums=0)
         memory = jitted.lower(given, batch).compile().memory_analysis()
     return memory.temp_size_in_bytes + memory.argument_size_in_bytes
+
+
+def masks_of(**changed):
+    label = {
+        'loss.objective': 'label', 'bank.size': 0, 'head.label': 'cover', 'head.target': 'mask',
+        'head.features': ('rs',), 'head.levels': (0, 1, 2, 3), 'head.channels': 64,
+        'head.outputs': 5, **changed,
+    }  # fmt: skip
+    config = config_of(**label)
+    config.input.rs.window = config.input.rs.size
+    return config
 
 
 def room(config, mesh):
@@ -70,6 +83,22 @@ def test_it_is_near_what_the_compiler_holds():
     config = config_of()
     mesh = sharding.make_mesh(jax.devices()[:1])
     assert 0.6 < of(config).total / compiled(config, mesh) < 1.5
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(('frozen', 'dates'), [(False, 1), (True, 1), (False, 3)])
+def test_so_it_is_with_a_decoder_of_masks(frozen, dates):
+    config = masks_of(**{'head.frozen': frozen})
+    config.input.rs.dates = dates
+    mesh = sharding.make_mesh(jax.devices()[:1])
+    assert 0.6 < of(config).total / compiled(config, mesh) < 1.5
+
+
+def test_what_a_decoder_holds_is_counted():
+    known, wide = of(masks_of()), of(masks_of(**{'head.channels': 128}))
+    assert known.activations < wide.activations < 2 * known.activations
+    frozen = of(masks_of(**{'head.frozen': True}))
+    assert 0 < frozen.activations < known.activations
 
 
 def test_state_is_exact_and_falls_with_the_devices_that_share_it():
