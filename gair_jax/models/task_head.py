@@ -78,14 +78,11 @@ class TaskHead:
 
     def init(self, key: Array) -> tuple[Params, Params]:
         """Parameters, and running statistics ({} without a batch norm)."""
-        levels, *rest = self.features if len(self.features) > 1 else (0, *self.features)
-        shape = (levels, 1, *rest) if levels else (1, *rest)
-        made = self.module.init(key, jnp.zeros(shape), self.size, False)
+        made = self.module.init(key, jnp.zeros(self._input_shape(1)), self.size, False)
         return made['params'], made.get('batch_stats', {})
 
     def layer_outputs(self, rows: int) -> Any:
         """Shapes of what every layer gives for some rows in training, nested as the layers are."""
-        levels, *rest = self.features
         keys = {'params': jax.random.key(0), 'dropout': jax.random.key(1)}
 
         def run(features: Array) -> Any:
@@ -95,8 +92,13 @@ class TaskHead:
                 made, features, self.size, True, rngs=keys, mutable=kept, capture_intermediates=True
             )[1]['intermediates']
 
-        shape = (levels, rows, *rest) if rest else (rows, levels)
-        return jax.eval_shape(run, jax.ShapeDtypeStruct(shape, jnp.float32))
+        return jax.eval_shape(run, jax.ShapeDtypeStruct(self._input_shape(rows), jnp.float32))
+
+    def _input_shape(self, rows: int) -> tuple[int, ...]:
+        if len(self.features) == 1:
+            return (rows, *self.features)
+        levels, *rest = self.features
+        return (levels, rows, *rest)
 
     def apply(
         self, params: Params, statistics: Params, features: Array, *, key: Array | None = None

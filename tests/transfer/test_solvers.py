@@ -35,7 +35,8 @@ def test_ridge_equals_scikit_learn(problem):
         for p, penalty in enumerate(PENALTIES):
             # Theirs penalises the sum of squares, ours the mean.
             theirs = Ridge(alpha=penalty * subset.sum()).fit(z[subset], y[subset])
-            np.testing.assert_allclose(ours[s, p], theirs.predict(z), atol=1e-4)
+            # Values of up to 22; float32 moments differ from one kind of CPU to the next.
+            np.testing.assert_allclose(ours[s, p], theirs.predict(z), atol=1e-3)
 
 
 def test_logistic_equals_scikit_learn(problem):
