@@ -90,7 +90,7 @@ def tree(root: pathlib.Path) -> pd.DataFrame:
     """Rows of a tree of folders; the label of `class` is the name of the folder.
 
     Raises:
-      InputError: the folder has no folders of files, or one of them is empty.
+      InputError: the folder has no folders of files, or a class has no file in any of them.
     """
     inner = _folders(root)
     split = bool(inner) and all(folder.name in prepared.SPLITS for folder in inner)
@@ -101,14 +101,14 @@ def tree(root: pathlib.Path) -> pd.DataFrame:
         )
     fields, labels = [], []
     for name, home in homes:
-        files = _images(home)
-        if not files:  # a class that silently has no rows would shift the numbers of the others
-            raise InputError(f'{home}: expected photos or GeoTIFFs of this class, found none.')
-        for path in files:
+        for path in _images(home):
             kind = 'photo' if path.suffix.lower() in PHOTOS else 'tile'
             file = path.relative_to(root).as_posix()
             fields.append({'id': file, kind: file, 'split': name})
             labels.append(home.name)
+    for _, home in homes:
+        if home.name not in labels:  # without its rows the other classes would change their numbers
+            raise InputError(f'{home}: expected photos or GeoTIFFs of this class, found none.')
     return _frame(fields).assign(**{f'{labelled_rows.LABEL}class': labels})
 
 

@@ -112,8 +112,14 @@ def _decoder_activations(config: Config) -> int:
     """What every layer of a decoder of masks gives, for one row."""
     if not _is_mask(config):
         return 0
-    # Of two rows: the batch norm over a pooled map refuses one.
-    leaves = jax.tree.leaves(task_head.build(config).layer_outputs(2))
+    head = task_head.build(config)
+    return _layer_outputs(head.module, head.features, head.size)
+
+
+@functools.lru_cache(maxsize=8)  # tracing takes a second, and remedies are looked for by the dozen
+def _layer_outputs(module: Any, features: tuple[int, ...], size: tuple[int, int]) -> int:
+    """Bytes for one row; of two and halved, as the batch norm over a pooled map refuses one."""
+    leaves = jax.tree.leaves(task_head.TaskHead(module, features, size).layer_outputs(2))
     return sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in leaves) // 2
 
 

@@ -85,3 +85,12 @@ def test_a_class_without_files_is_refused_by_name(tmp_path):
     with pytest.raises(InputError, match='tree/b: expected photos or GeoTIFFs of this class'):
         labelled.build(tmp_path / 'tree', data_dir=tmp_path / 'prepared')
     assert not (tmp_path / 'prepared').exists()
+
+
+def test_a_split_may_lack_a_class_that_another_has(tmp_path):
+    for name in ('train/a/1.jpg', 'train/b/2.jpg', 'test/b/3.jpg'):
+        (tmp_path / 'tree' / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / 'tree' / name).write_bytes(scenes.jpeg(Image.new('RGB', (8, 8))))
+    (tmp_path / 'tree/test/a').mkdir()
+    labelled.build(tmp_path / 'tree', data_dir=tmp_path / 'prepared')
+    assert [int(photo.labels['class']) for photo in found(tmp_path)[1]] == [0, 1, 1]

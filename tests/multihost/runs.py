@@ -98,6 +98,19 @@ def environment(devices, port, processes, index):
     return env
 
 
+def exit_codes_of_two(script, *arguments):
+    """Of two processes that run Python's `script` INDEX PORT ARGUMENTS on one device each."""
+    port = str(free_port())
+    both = [
+        subprocess.Popen(
+            [sys.executable, '-c', script, str(index), port, *map(str, arguments)],
+            env=environment(1, port, 2, index),
+        )
+        for index in range(2)
+    ]
+    return [process.wait(timeout=100) for process in both]
+
+
 def free_port():
     with socket.socket() as found:
         found.bind(('localhost', 0))

@@ -10,7 +10,7 @@ import pytest
 from gair_jax.config import InputError
 from gair_jax.train import processes
 from gair_jax.train.processes import Launch
-from tests.multihost.runs import environment, free_port
+from tests.multihost.runs import exit_codes_of_two
 
 NONE = ('', 0, -1, False)
 THREE = {'JAX_COORDINATOR_ADDRESS': 'a:1', 'JAX_NUM_PROCESSES': '4', 'JAX_PROCESS_ID': '2'}
@@ -84,6 +84,11 @@ def test_a_process_that_is_done_keeps_its_code_if_the_others_do_not_leave(monkey
         outcome.code = 0
     assert codes == [0]
     assert 'did not end in time: DEADLINE_EXCEEDED' in capsys.readouterr().err
+    monkeypatch.setattr(jax.distributed, 'shutdown', lambda: (_ for _ in ()).throw(OSError()))
+    with processes.joined(Launch()) as outcome:
+        outcome.code = 75
+    assert codes == [0, 75]
+    assert 'did not end in time: OSError' in capsys.readouterr().err
 
 
 LATE = """
@@ -98,15 +103,7 @@ with processes.joined(processes.Launch(f'localhost:{port}', 2, index)) as outcom
 
 @pytest.mark.parametrize('code', [0, 3, 75])
 def test_processes_that_end_after_the_same_step_wait_for_the_last_to_say_so(code):
-    port = str(free_port())
-    both = [
-        subprocess.Popen(
-            [sys.executable, '-c', LATE, str(index), port, str(code)],
-            env=environment(1, port, 1, index),
-        )
-        for index in range(2)
-    ]
-    assert [process.wait(timeout=60) for process in both] == [code, code]
+    assert exit_codes_of_two(LATE, code) == [code, code]
 
 
 WATCH = """

@@ -1,10 +1,8 @@
 """Two processes that save two checkpoints of one step at once."""
 
 import pathlib
-import subprocess
-import sys
 
-from tests.multihost.runs import environment, free_port
+from tests.multihost.runs import exit_codes_of_two
 
 # The second process is late to write, so that the first waits for it with both checkpoints.
 SAVES = """
@@ -39,14 +37,6 @@ with processes.joined(processes.Launch(f'localhost:{port}', 2, index)) as outcom
 
 
 def test_the_best_and_the_newest_checkpoint_of_a_step_do_not_meet(tmp_path: pathlib.Path):
-    port = str(free_port())
-    both = [
-        subprocess.Popen(
-            [sys.executable, '-c', SAVES, str(index), port, str(tmp_path)],
-            env=environment(1, port, 2, index),
-        )
-        for index in range(2)
-    ]
-    assert [process.wait(timeout=100) for process in both] == [0, 0]
+    assert exit_codes_of_two(SAVES, tmp_path) == [0, 0]
     assert (tmp_path / 'best' / '7').is_dir()
     assert (tmp_path / 'checkpoints' / '7').is_dir()
