@@ -18,10 +18,10 @@ import numpy as np
 
 import gair_jax
 from gair_jax import config_files, presets
-from gair_jax.bench import flops, hlo, kernels, roofline, target
+from gair_jax.bench import hlo, kernels, roofline, target
 from gair_jax.bench.training import shapes, training
 from gair_jax.config import Config, InputError
-from gair_jax.models import gair
+from gair_jax.models import flops, gair
 from gair_jax.train import sharding
 from gair_jax.train.step import OPTIMIZER
 

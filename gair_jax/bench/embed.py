@@ -8,19 +8,20 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array
 
-from gair_jax.bench import flops, record
 from gair_jax.bench import peer as peers
-from gair_jax.bench.program import Program, compile_ahead
-from gair_jax.bench.timing import Call
-from gair_jax.config import InputError
-from gair_jax.models import gair
+from gair_jax.bench import record
+from gair_jax.bench.program import compile_ahead
+from gair_jax.bench.timing import Call, in_turn
+from gair_jax.models import flops, gair, products
 from gair_jax.models.gair import Model, Params
-from gair_jax.models.transformer import apart, together
+from gair_jax.models.transformer import DTYPES, together
+from gair_jax.serve.program import Program, chunk_rows, placed
 
 OUTPUTS = ('localized', 'sv', 'location')
-# Larger chunks leave a core's share of the third-level cache.
-CHUNK_ON_CPU = 4
+FIELDS = ('rs', 'xy', 'sv', 'lonlat')
+PRODUCT_FLOPS = 2e11  # of a timed call, which takes a core two seconds
 
 Batch = dict[str, np.ndarray]
 
@@ -31,46 +32,48 @@ class Sizes:
 
     Attributes:
       batch: triples.
-      chunk: of ours, how many go through the encoders at a time; 0 is the fastest on this device.
-      dtype: compute type of our encoders.
+      dtype: type that our encoders compute in; '' is each that there is.
     """
 
     batch: int = 32
-    chunk: int = 0
-    dtype: str = 'float32'
+    dtype: str = ''
 
 
 def bench(sizes: Sizes, rounds: int, peer: str) -> dict[str, Any]:
     """The record of our model and, where `peer` names its file, the peer's with the same weights.
 
-    Beside the sides it holds `flops` of a triple, from the sizes and as compiled, `rate`, ours in
-    FLOP/s, and `product_rate`, what the largest product of a layer reaches alone.
+    `ours` is in the type in which it is fastest here, `dtype`, and `peer` is in float32; `sides`
+    has all that were timed, ours and the peer's in each type. Beside them are `flops` of a triple,
+    from the sizes and as compiled, `rate`, ours in FLOP/s, and `product_rate`, what the largest
+    product of a layer reaches alone in that type.
 
     Raises:
-      InputError: the batch is no multiple of the chunk, or the peer cannot be used.
+      InputError: the peer cannot be used.
     """
-    sizes = dataclasses.replace(sizes, chunk=sizes.chunk or _chunk(sizes.batch))
-    if sizes.batch % sizes.chunk:
-        raise InputError(f'--chunk: expected a divisor of {sizes.batch}, found {sizes.chunk}.')
-    model = gair.build(peers.config(sizes.dtype))
-    batch, params = inputs(model, sizes.batch), jax.device_get(model.init(jax.random.key(0)))
-    sides = {}
-    if peer:
-        theirs = peers.made(peers.load(peer), 'GAIR')
-        params = peers.params(theirs, params)
-        sides['peer'] = peers.embed_side(theirs, batch)
-    program, ours = ours_in_chunks(model, params, batch, sizes.chunk)
-    product, product_flops = _product(model, sizes)
-    sides = {'ours': ours, **sides}
-    found, times = record.compared(sides, rounds, sizes.batch, {'product': product})
-    found['ours'] |= program.record()
-    each = flops.embed(model)
+    dtypes = [sizes.dtype] if sizes.dtype else list(DTYPES)
+    models = {dtype: gair.build(peers.config(dtype)) for dtype in dtypes}
+    sides = _sides(models, sizes.batch, peer)
+    alone = {dtype: _product(model, sizes.batch) for dtype, model in models.items()}
+    calls = {name: side.call for name, side in sides.items()}
+    calls |= {f'product {dtype}': call for dtype, (call, _) in alone.items()}
+    found = record.machine()
+    times = in_turn(calls, rounds)
+    dtype = min(models, key=lambda name: times[f'ours {name}'].median)
+    pair = {'ours': f'ours {dtype}'} | ({'peer': 'peer float32'} if peer else {})
+    each = flops.embed(models[dtype])
     return {
         'what': 'embed',
         'sizes': dataclasses.asdict(sizes),
-        'flops': {'from_sizes': each, 'compiled': program.flops / sizes.chunk},
-        'rate': each * sizes.batch / times['ours'].median,
-        'product_rate': product_flops / times['product'].median,
+        'dtype': dtype,
+        'flops': {'from_sizes': each, 'compiled': _compiled_flops(models[dtype], sizes.batch)},
+        'rate': each * sizes.batch / times[pair['ours']].median,
+        'product_rate': alone[dtype][1] / times[f'product {dtype}'].median,
+        'sides': {name: record.figures(times[name], sizes.batch) for name in sides},
+        **record.summary(
+            {key: sides[name] for key, name in pair.items()},
+            {key: times[name] for key, name in pair.items()},
+            sizes.batch,
+        ),
         **found,
     }
 
@@ -88,41 +91,64 @@ def inputs(model: Model, count: int) -> Batch:
     }
 
 
-def ours_in_chunks(
-    model: Model, params: Params, batch: Batch, chunk: int
-) -> tuple[Program, record.Side]:
-    """Our side: one program of a chunk, called for each chunk of the batch."""
-
-    def embed(params: Params, batch: Mapping[str, jax.Array]) -> list[jax.Array]:
-        out = model.apply(together(params), batch)
-        return [out[name] for name in OUTPUTS]
-
-    placed = jax.device_put(apart(params))
-    count = len(batch['rs'])
-    chunks = [
-        jax.device_put({name: x[i : i + chunk] for name, x in batch.items()})
-        for i in range(0, count, chunk)
-    ]
-    program = compile_ahead(embed, placed, chunks[0])
-
-    def call() -> list[list[jax.Array]]:
-        return jax.block_until_ready([program.call(placed, part) for part in chunks])
-
-    def read(parts: list[list[jax.Array]]) -> list[np.ndarray]:
-        return [np.concatenate(column) for column in zip(*parts, strict=True)]
-
-    return program, record.Side(call, read)
+def _sides(models: Mapping[str, Model], count: int, peer: str) -> dict[str, record.Side]:
+    """Ours in each type and, where there is one, the peer in all types."""
+    model = next(iter(models.values()))
+    batch, params = inputs(model, count), jax.device_get(model.init(jax.random.key(0)))
+    theirs = {}
+    if peer:
+        module = peers.made(peers.load(peer), 'GAIR')
+        params = peers.params(module, params)
+        theirs = {f'peer {dtype}': peers.embed_side(module, batch, dtype) for dtype in DTYPES}
+    return {f'ours {dtype}': ours(m, params, batch) for dtype, m in models.items()} | theirs
 
 
-def _product(model: Model, sizes: Sizes) -> tuple[Call, float]:
+def ours(model: Model, params: Params, batch: Batch) -> record.Side:
+    """Our side, by the program that embeds batches everywhere (`serve.program`)."""
+    program = Program(_embed(model), placed(params, model.config), flops.embed(model))
+    rows = [jax.device_put(batch[field]) for field in FIELDS]
+    return record.Side(lambda: jax.block_until_ready(program(*rows)), record.leaves)
+
+
+def _embed(model: Model) -> Any:
+    def embed(params: Params, *rows: Array) -> list[Array]:
+        out = model.apply(params, dict(zip(FIELDS, rows, strict=True)))
+        return [out[name].astype(jnp.float32) for name in OUTPUTS]
+
+    return embed
+
+
+def _compiled_flops(model: Model, count: int) -> float:
+    """Of a triple, by the compiler's count of a program of one chunk."""
+    rows = _rows(model, count)
+    batch = inputs(model, rows)
+    params = placed(jax.device_get(model.init(jax.random.key(0))), model.config)
+    embed = _embed(model)
+    program = compile_ahead(
+        lambda params, *given: embed(together(params), *given),
+        params,
+        *(batch[field] for field in FIELDS),
+    )
+    return program.flops / rows
+
+
+def _rows(model: Model, count: int) -> int:
+    """Triples that go through at a time."""
+    return chunk_rows(count, flops.embed(model)) or count
+
+
+def _product(model: Model, count: int) -> tuple[Call, float]:
     """The largest product of a layer by itself, and its FLOPs: what the encoders consist of."""
     assert model.sv is not None
-    spec = model.sv.spec
-    rows, dim, wide = sizes.chunk * spec.patches, spec.layers.dim, spec.layers.mlp_dim
-    x = jnp.ones((rows, dim), sizes.dtype)
-    kernel = jnp.ones((dim, wide), sizes.dtype)
-    program = compile_ahead(jnp.matmul, x, kernel)
-    repeats = math.ceil(2e11 / (2 * rows * dim * wide))
+    spec, dtype = model.sv.spec, DTYPES[model.config.model.dtype]
+    rows = _rows(model, count) * spec.patches
+    dim, wide = spec.layers.dim, spec.layers.mlp_dim
+    x, kernel = jnp.ones((rows, dim), dtype), jnp.ones((dim, wide), dtype)
+    sums = products.sum_type(dtype)
+    program = compile_ahead(
+        lambda x, kernel: jnp.matmul(x, kernel, preferred_element_type=sums), x, kernel
+    )
+    repeats = math.ceil(PRODUCT_FLOPS / (2 * rows * dim * wide))
 
     def call() -> None:
         for _ in range(repeats):
@@ -131,23 +157,21 @@ def _product(model: Model, sizes: Sizes) -> tuple[Call, float]:
     return call, 2.0 * rows * dim * wide * repeats
 
 
-def _chunk(batch: int) -> int:
-    return math.gcd(batch, CHUNK_ON_CPU) if jax.default_backend() == 'cpu' else batch
-
-
 def table(found: Mapping[str, Any]) -> str:
     """The record for a reader."""
     sizes, counted = found['sizes'], found['flops']
     title = (
-        '{batch} triples a call: a 96 x 96 tile of 10 bands and one point in it, a 224 x 224 photo '
-        'and a place, ViT-B, {dtype}; ours in chunks of {chunk}.'
-    ).format(**sizes)
+        f'{sizes["batch"]} triples a call: a 96 x 96 tile of 10 bands and one point in it, a '
+        f'224 x 224 photo and a place, ViT-B; ours in {found["dtype"]}, the peer in float32.'
+    )
     sentences = [
         f'A triple costs {counted["from_sizes"] / 1e9:.1f} GFLOP by its sizes '
         f"({counted['compiled'] / 1e9:.1f} by the compiler's count).",
         f'Ours does {found["rate"] / 1e9:.0f} GFLOP/s, '
         f'{found["rate"] / found["product_rate"]:.0%} of the '
         f'{found["product_rate"] / 1e9:.0f} that the largest product of a layer reaches alone.',
-        record.compiled_sentence(found['ours']),
+        'Each compute type: '
+        + ', '.join(f'{name} {side["seconds"]:.4g} s' for name, side in found['sides'].items())
+        + '.',
     ]
     return f'{title}\n\n' + record.table(found, 'triples', sentences)

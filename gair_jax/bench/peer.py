@@ -68,26 +68,33 @@ def nili_side(nili: Any, grid: np.ndarray, xy: np.ndarray) -> Side:
     return _side(lambda: (nili(tokens, points),))
 
 
-def embed_side(model: Any, batch: Mapping[str, np.ndarray]) -> Side:
-    """The peer's three encoders and one NILI query each, on our network input."""
+def embed_side(model: Any, batch: Mapping[str, np.ndarray], dtype: str) -> Side:
+    """The peer's three encoders and one NILI query each, on our network input.
+
+    Its products are in `dtype`, of which bfloat16 is that of autocast.
+    """
     rs, sv = (_tensor(batch[side].transpose(0, 3, 1, 2)) for side in ('rs', 'sv'))
     xy, lonlat = _tensor(batch['xy'][:, None]), _tensor(batch['lonlat'])
     return _side(
-        lambda: (model.nili(model.rs(rs), xy)[:, 0], model.sv(sv).mean(1), model.loc(lonlat))
+        lambda: (model.nili(model.rs(rs), xy)[:, 0], model.sv(sv).mean(1), model.loc(lonlat)),
+        dtype,
     )
 
 
-def _side(forward: Callable[[], Sequence[Any]]) -> Side:
+def _side(forward: Callable[[], Sequence[Any]], dtype: str = 'float32') -> Side:
     import torch
 
     def call() -> Sequence[Any]:
-        with torch.inference_mode():
+        with (
+            torch.inference_mode(),
+            torch.autocast(device(), torch.bfloat16, enabled=dtype != 'float32'),
+        ):
             result = forward()
         if device() == 'cuda':
             torch.cuda.synchronize()
         return result
 
-    return Side(call, lambda result: [x.cpu().numpy() for x in result])
+    return Side(call, lambda result: [x.float().cpu().numpy() for x in result])
 
 
 def _tensor(array: np.ndarray) -> Any:

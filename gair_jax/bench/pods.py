@@ -12,13 +12,13 @@ from typing import Any
 
 import jax
 
-from gair_jax.bench import flops, links, record, virtual
+from gair_jax.bench import links, record, virtual
 from gair_jax.bench.collectives import Collective, collectives
 from gair_jax.bench.settings import settings
 from gair_jax.bench.timing import say
 from gair_jax.bench.training import shapes, training
 from gair_jax.config import Config, InputError
-from gair_jax.models import gair
+from gair_jax.models import flops, gair
 from gair_jax.train import sharding
 
 

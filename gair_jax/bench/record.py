@@ -12,6 +12,7 @@ import numpy as np
 import gair_jax
 from gair_jax.bench.program import Program
 from gair_jax.bench.timing import Call, Times, in_turn
+from gair_jax.serve.program import cores
 
 BUSY = 0.5  # load a core before the start, from which the figures are disturbed
 
@@ -34,48 +35,48 @@ def leaves(result: Any) -> list[np.ndarray]:
     return [np.asarray(leaf) for leaf in jax.tree.leaves(result)]
 
 
-def compared(
-    sides: Mapping[str, Side], rounds: int, count: int, also: Mapping[str, Call] | None = None
-) -> tuple[dict[str, Any], dict[str, Times]]:
+def compared(sides: Mapping[str, Side], rounds: int, count: int) -> dict[str, Any]:
     """Times `ours` and, where `sides` has it, `peer`; `count` is what one call handles.
 
     Returns:
-      the record: ours, peer, ratio (of the peer's seconds to ours), max_difference, rounds and the
-      machine; and the times of all calls, those of `also` among them.
+      ours, peer, ratio (of the peer's seconds to ours), max_difference, rounds and the machine.
     """
     found = machine()
-    if 'peer' in sides:
-        found['versions']['torch'] = importlib.metadata.version('torch')
-    calls = {name: side.call for name, side in sides.items()}
-    times = in_turn({**calls, **(also or {})}, rounds)
+    times = in_turn({name: side.call for name, side in sides.items()}, rounds)
+    return {**summary(sides, times, count), **found}
+
+
+def summary(sides: Mapping[str, Side], times: Mapping[str, Times], count: int) -> dict[str, Any]:
+    """What `compared` says of the sides, from times that were measured."""
     peer, ratio, difference = None, None, None
     if 'peer' in sides:
         peer = figures(times['peer'], count)
         ratio = round(times['peer'].median / times['ours'].median, 3)
         difference = _difference(sides['ours'], sides['peer'])
-    record = {
+    return {
         'ours': figures(times['ours'], count),
         'peer': peer,
         'ratio': ratio,
         'max_difference': difference,
-        'rounds': rounds,
-        **found,
+        'rounds': len(times['ours'].seconds),
     }
-    return record, times
 
 
 def machine() -> dict[str, Any]:
     """Where this runs, with what, and how busy it was with other work."""
-    device = jax.devices()[0]
+    device, torch = jax.devices()[0], {}
+    if 'torch' in sys.modules:
+        torch = {'torch': importlib.metadata.version('torch')}
     return {
         'device': device.platform,
         'device_kind': device.device_kind,
-        'cores': len(os.sched_getaffinity(0)) if sys.platform == 'linux' else os.cpu_count() or 1,
+        'cores': cores(),
         'load_before': round(os.getloadavg()[0], 2),
         'versions': {
             'gair_jax': gair_jax.__version__,
             'jax': jax.__version__,
             'numpy': np.__version__,
+            **torch,
         },
     }
 

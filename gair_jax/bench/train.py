@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from gair_jax.bench import ceilings, flops, links, record
+from gair_jax.bench import ceilings, links, record
 from gair_jax.bench import peer as peers
 from gair_jax.bench.collectives import collectives
 from gair_jax.bench.program import Program, compiled
@@ -21,7 +21,7 @@ from gair_jax.bench.timing import Call, Times, in_turn, say
 from gair_jax.bench.training import compilations, drawn, training
 from gair_jax.bench.verdict import Parts, bound
 from gair_jax.config import Config, InputError
-from gair_jax.models import gair
+from gair_jax.models import flops, gair
 from gair_jax.train import optimizer, sharding
 from gair_jax.train.forecast import require_room, state_shapes
 

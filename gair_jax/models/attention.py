@@ -12,6 +12,7 @@ from flax import linen as nn
 from jaxtyping import Array, Float
 
 from gair_jax.config import InputError
+from gair_jax.models import products
 
 ATTENTIONS = ('auto', 'plain', 'cudnn')
 WIDEST_HEAD = 128  # of cuDNN on every GPU that has bfloat16
@@ -79,8 +80,7 @@ def _obstacle_here(case: Case) -> str:
     # Its gradient is then nan for rows whose log-sum-exp is very small (pytorch#196678).
     if even % 128 == 64 and (case.biased or even > case.tokens):
         return f'gives no safe gradient for {case.tokens} tokens with a bias or a mask'
-    # The device of the mesh that is set, which need not be in this machine, or else the first.
-    device = jax.sharding.get_abstract_mesh().abstract_device or jax.devices()[0]
+    device = products.device()
     if device.platform != 'gpu' or not device.device_kind.startswith('NVIDIA'):
         return f'expects an NVIDIA GPU, found {device.device_kind}'
     return ''
@@ -113,14 +113,16 @@ def plain(
     deterministic: bool,
 ) -> Float[Array, 'b n h d']:
     """The reference; the softmax is float32, the products keep their type."""
-    logits = jnp.einsum('bnhd,bmhd->bhnm', query, key).astype(jnp.float32)
-    logits = logits * query.shape[-1] ** -0.5
+    sums = products.sum_type(query.dtype)
+    logits = jnp.einsum('bnhd,bmhd->bhnm', query, key, preferred_element_type=sums)
+    logits = logits.astype(jnp.float32) * query.shape[-1] ** -0.5
     if bias is not None:
         logits = logits + bias
     weights = jax.nn.softmax(logits, axis=-1).astype(value.dtype)
     weights = dropout(weights, deterministic=deterministic)
     # Asked for 'bnhd', einsum would swap the operands, which takes a CPU three times as long.
-    return jnp.einsum('bhnm,bmhd->bhnd', weights, value).transpose(0, 2, 1, 3)
+    out = jnp.einsum('bhnm,bmhd->bhnd', weights, value, preferred_element_type=sums)
+    return out.astype(value.dtype).transpose(0, 2, 1, 3)
 
 
 def cudnn(

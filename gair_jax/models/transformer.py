@@ -17,7 +17,7 @@ from flax import linen as nn
 from jaxtyping import Array, Float
 
 from gair_jax.config import InputError
-from gair_jax.models import attention
+from gair_jax.models import attention, products
 
 REMAT = {
     'none': None,
@@ -79,7 +79,14 @@ class TransformerSpec:
 
 def dense(features: int, dtype: Any = jnp.float32, bias: bool = True, name: str = '') -> nn.Dense:
     """A linear layer with the initialisation of the transformers."""
-    return nn.Dense(features, use_bias=bias, dtype=dtype, kernel_init=WEIGHTS, name=name or None)
+    return nn.Dense(
+        features,
+        use_bias=bias,
+        dtype=dtype,
+        kernel_init=WEIGHTS,
+        dot_general=products.dot_general,
+        name=name or None,
+    )
 
 
 def run(module: nn.Module, params: Any, *args: Any, **kwargs: Any) -> Any:
@@ -153,7 +160,8 @@ class Keys(nn.Module):
         kernel = self.param('kernel', WEIGHTS, (x.shape[-1], self.features))
         if self.bias:
             self.param('bias', nn.initializers.zeros, (self.features,))
-        return x.astype(self.dtype) @ kernel.astype(self.dtype)
+        contracted = (((x.ndim - 1,), (0,)), ((), ()))
+        return products.dot_general(x.astype(self.dtype), kernel.astype(self.dtype), contracted)
 
 
 class Layer(nn.Module):

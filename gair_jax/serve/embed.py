@@ -234,6 +234,7 @@ def _fingerprint(
         'root': str(pathlib.Path(options.root).resolve()),
         'columns': dict(options.columns),
         'checkpoint': embedder.origin.sha256,
+        'compute': embedder.config.model.dtype,
         'version': gair_jax.__version__,
         **_settings(options),
         'what': kinds,

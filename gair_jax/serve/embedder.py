@@ -147,9 +147,9 @@ class Embedder(Engine):
         def forward(params: Params, x: Array) -> Array:
             return self.project(params, side, self._forward(params, side, x), space)
 
-        run = self.compiled(f'{side} {space}', forward)
+        run = self.program(f'{side} {space}', forward, side)
         width = self.width(side, space)
-        return in_batches(items, prepare, lambda x: run(self.params, x), width, normalize)
+        return in_batches(items, prepare, run, width, normalize)
 
     def _forward(self, params: Params, side: str, x: Array) -> Array:
         if side == 'location':

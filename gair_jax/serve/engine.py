@@ -13,8 +13,10 @@ from jaxtyping import Array, Float
 from gair_jax.config import InputError
 from gair_jax.input import raster_files, transforms
 from gair_jax.input.raster_files import Raster, RasterArray, RasterFile
-from gair_jax.models import gair
+from gair_jax.models import flops, gair
+from gair_jax.models.transformer import together
 from gair_jax.sensors import SensorContract
+from gair_jax.serve.program import Program, placed
 from gair_jax.serve.weights import Weights
 from gair_jax.serve.windows import OVERLAP, Shape, WindowGrid, window_grid
 
@@ -29,14 +31,20 @@ class Engine:
       config: of the run that made the weights.
       contracts: the sensor contracts, 'rs' and 'sv'.
       origin: where the weights come from (`serve.weights.Origin`).
-      model, params: the pure functions and their parameters.
+      model: the pure functions; `params` are their parameters.
     """
 
     def __init__(self, weights: Weights) -> None:
         self.config, self.contracts = weights.config, weights.contracts
         self.origin = weights.origin
-        self.model, self.params = gair.build(weights.config), jax.device_put(weights.params)
-        self._compiled: dict[str, Callable[..., Any]] = {}
+        self.model = gair.build(weights.config)
+        self._params = placed(weights.params, weights.config)
+        self._programs: dict[str, Program] = {}
+
+    @property
+    def params(self) -> gair.Params:
+        """The parameters, in the model's own form: a copy, made at each call."""
+        return jax.tree.map(lambda x: x.astype(np.float32), together(self._params))
 
     def width(self, side: str, space: str) -> int:
         """Length of a side's embeddings; 'localized' is the remote sensing side at a point."""
@@ -98,9 +106,16 @@ class Engine:
         rs = self.config.input.rs
         return transforms.rs_input(bands, sensor, rs.size, rs.kernel)
 
-    def compiled(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        """`function`, compiled once and kept under `name`."""
-        return self._compiled.setdefault(name, jax.jit(function))
+    def program(self, name: str, function: Callable[..., Any], side: str = '') -> Program:
+        """`function(params, *batch)` on the parameters, compiled once and kept under `name`.
+
+        `side` is that whose encoder it runs, 'rs' or 'sv', if one.
+        """
+        if name not in self._programs:
+            encoder = {'rs': self.model.rs, 'sv': self.model.sv}.get(side)
+            cost = flops.vit(encoder.spec) if encoder is not None else 0
+            self._programs[name] = Program(function, self._params, cost)
+        return self._programs[name]
 
     def project(self, params: gair.Params, side: str, x: Array, space: str) -> Array:
         """An encoder's output in the given space."""
@@ -110,10 +125,10 @@ class Engine:
         """InputError unless the model has the encoder of `side`, and `space` is one."""
         if space not in SPACES:
             raise InputError(f'space: expected {" or ".join(SPACES)}, found {space!r}.')
-        if side not in self.params:
+        if side not in self._params:
             raise InputError(
                 f'{self.origin.path}: expected a model with an encoder {side!r}, found '
-                f'{", ".join(sorted(self.params))}.'
+                f'{", ".join(sorted(self._params))}.'
             )
 
 

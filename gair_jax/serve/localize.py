@@ -92,7 +92,7 @@ def blend(
     width = engine.width('localized', space)
     size = max(1, min(MOST_WINDOWS, MOST_BYTES // (16 * most * width)))
     least = min(size, power_of_two(len(grid))) if per_window else 1
-    call = engine.compiled(f'localized {space}', _query(engine, space))
+    call = engine.program(f'localized {space}', _query(engine, space), 'rs')
     found = np.zeros((len(points), width), np.float32)
     total = np.zeros((len(points), 1), np.float32)
 
@@ -104,7 +104,7 @@ def blend(
     waiting: list[tuple[list[Visited], Array]] = []
     for batch in _batches(window_input, visits, size, done):
         # Handed to the device before the last one's answers are asked for: it never waits.
-        waiting.append((batch, call(engine.params, *_filled(batch, size, least, most))))
+        waiting.append((batch, call(*_filled(batch, size, least, most))))
         if len(waiting) > 1:
             add(*waiting.pop(0))
     for last in waiting:

@@ -277,6 +277,7 @@ def _settings(
     return {
         'version': gair_jax.__version__,
         'checkpoint': geoparquet.provenance(embedder)['checkpoint'],
+        'compute': embedder.config.model.dtype,
         'tile': file_identity(raster.name),
         'sensor': raster.sensor.to_dict(),
         'points': [points.name, points.digest],

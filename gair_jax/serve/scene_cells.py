@@ -169,6 +169,7 @@ def fingerprint(made: Plan) -> dict[str, Any]:
         'version': gair_jax.__version__,
         'scene': file_identity(made.raster.name),
         'checkpoint': provenance(made.engine)['checkpoint'],
+        'compute': made.engine.config.model.dtype,
         'sensor': made.raster.sensor.to_dict(),
         'shape': list(made.raster.shape),
         'sampling': dataclasses.asdict(made.sampling),

@@ -26,6 +26,7 @@ from gair_jax.serve.embedder import BATCH, filled
 from gair_jax.serve.engine import Engine
 from gair_jax.serve.localize import MOST_BYTES, Visit, power_of_two, queried, visits_of
 from gair_jax.serve.place_rows import PlaceRow
+from gair_jax.serve.program import Program
 from gair_jax.serve.windows import OVERLAP, WindowGrid
 
 CHUNK = 8  # windows that a thread reads before it hands them over
@@ -209,18 +210,18 @@ def _encode(
     engine: Engine, reading: TileReading, batch: Seen, most: int
 ) -> tuple[Float[np.ndarray, 'b d'], Float[np.ndarray, 'b q e']]:
     """Windows as wholes, and at their points; empty where that is not wanted."""
-    pooled, patch_grid = _forward(engine, reading)(engine.params, filled(batch.inputs))
+    pooled, patch_grid = _forward(engine, reading)(filled(batch.inputs))
     localized = np.zeros((len(batch.looks), 0, 0), np.float32)
     if any(look.plan.visits for look in batch.looks):
         xy = np.zeros((len(patch_grid), most, 2), np.float32)
         for at, look in zip(xy, batch.looks, strict=False):
             if visit := look.plan.visits.get(look.window):
                 at[: len(visit.xy)] = visit.xy
-        localized = np.asarray(_query(engine, reading)(engine.params, patch_grid, xy))
+        localized = np.asarray(_query(engine, reading)(patch_grid, xy))
     return np.asarray(pooled), localized
 
 
-def _forward(engine: Engine, reading: TileReading) -> Callable[..., Any]:
+def _forward(engine: Engine, reading: TileReading) -> Program:
     def forward(params: Params, rs: Array) -> tuple[Array, Array]:
         encoded = engine.model.encode_rs(params, rs)
         pooled = encoded['pooled']
@@ -228,14 +229,14 @@ def _forward(engine: Engine, reading: TileReading) -> Callable[..., Any]:
             pooled = engine.project(params, 'rs', pooled, reading.space)
         return pooled, encoded['patch_grid']
 
-    return engine.compiled(f'tiles {reading.pooled} {reading.space}', forward)
+    return engine.program(f'tiles {reading.pooled} {reading.space}', forward, 'rs')
 
 
-def _query(engine: Engine, reading: TileReading) -> Callable[..., Any]:
+def _query(engine: Engine, reading: TileReading) -> Program:
     def query(params: Params, patch_grid: Array, xy: Array) -> Array:
         return queried(engine, params, patch_grid, xy, reading.space)
 
-    return engine.compiled(f'points of tiles {reading.space}', query)
+    return engine.program(f'points of tiles {reading.space}', query)
 
 
 class _Sums:

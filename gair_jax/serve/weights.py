@@ -10,6 +10,8 @@ import jax
 
 from gair_jax.config import Config, InputError
 from gair_jax.convert import files
+from gair_jax.models.transformer import DTYPES
+from gair_jax.models.vit import expect
 from gair_jax.sensors import SensorContract
 from gair_jax.serve import conversion
 from gair_jax.train import checkpoint
@@ -47,13 +49,14 @@ class Weights(NamedTuple):
     origin: Origin
 
 
-def read(path: str | os.PathLike[str], *, revision: str = '') -> Weights:
+def read(path: str | os.PathLike[str], *, revision: str = '', compute: str = '') -> Weights:
     """Reads weights.
 
     Args:
       path: workdir, step or converted checkpoint; .safetensors or .pth of a known layout; or
         hf://owner/name/file, which is fetched from the hub.
       revision: of the hub: the commit that is meant.
+      compute: type that the transformers compute in, float32 or bfloat16; '' is that of training.
 
     Raises:
       InputError: there is nothing, or nothing that can be used; or `revision` is missing.
@@ -69,10 +72,14 @@ def read(path: str | os.PathLike[str], *, revision: str = '') -> Weights:
         converted, name = checkpoint.origin(local), checkpoint.folder_of(local).name
         source = converted['layout']['source'] if converted else OURS
         step = int(name) if name.isdigit() and not converted else -1
+    if compute:
+        expect('compute', compute, tuple(DTYPES))
+        config.model.dtype = compute
     origin = Origin(
         path=str(path), source=source, revision=revision, step=step, sha256=fingerprint(params)
     )
-    config.model.attention = 'auto'  # what the run demanded of its machine is not asked of this one
+    # What the run demanded of its machine is not asked of this one.
+    config.model.attention, config.model.rolled = 'auto', False
     return Weights(config, params, contracts, origin)
 
 

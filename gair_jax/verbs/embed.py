@@ -5,6 +5,7 @@ import functools
 from typing import Any
 
 from gair_jax.input.tables import EMBED_FIELDS
+from gair_jax.verbs import checkpoint_arguments
 from gair_jax.verbs.data import column_map
 
 
@@ -29,8 +30,7 @@ def add(verbs: Any) -> None:
     )
     add = embed.add_argument
     add('table', metavar='TABLE', help='.csv, .parquet or .geoparquet, one row a photo or place')
-    add('--checkpoint', required=True, help='workdir, checkpoint, weights or hf:// name')
-    add('--revision', default='', help='of a name on the hub: the commit that is meant')
+    checkpoint_arguments.add(embed)
     add('--out', required=True, help='.parquet or .geoparquet file')
     columns = functools.partial(column_map, known=EMBED_FIELDS)
     add('--columns', default={}, type=columns, help='KNOWN=YOURS,... where the names differ')
@@ -60,14 +60,13 @@ def _listed(text: str) -> tuple[str, ...]:
 
 def run(arguments: argparse.Namespace, rest: list[str]) -> int:
     """Embeds and prints what was written; 1 if rows failed."""
-    import gair_jax
-    from gair_jax.serve import compiled_cache, embed
+    from gair_jax.serve import embed
 
-    compiled_cache.use()
     given = vars(arguments)
     options = embed.EmbedOptions(**{k: given[k] for k in embed.OPTIONS})
-    embedder = gair_jax.load(arguments.checkpoint, revision=arguments.revision)
-    made = embed.write(embedder, arguments.table, arguments.out, options)
+    made = embed.write(
+        checkpoint_arguments.load(arguments), arguments.table, arguments.out, options
+    )
     kinds = ', '.join(f'embedding_{kind} ({width})' for kind, width in made.widths.items())
     resumed = f', {made.resumed} of them by a run that stopped' if made.resumed else ''
     print(f'{made.path}: {made.rows} rows{resumed}, {kinds}, {made.seconds:.1f} s.')

@@ -4,7 +4,7 @@ import argparse
 from typing import Any
 
 from gair_jax.config import InputError
-from gair_jax.verbs import scene_arguments
+from gair_jax.verbs import checkpoint_arguments, scene_arguments
 
 
 def add(verbs: Any) -> None:
@@ -57,13 +57,11 @@ def run(arguments: argparse.Namespace, rest: list[str]) -> int:
     size, unit = scene_arguments.spacing(arguments)
     if not arguments.out.endswith(('.tif', '.tiff')):
         raise InputError(f'{arguments.out}: expected a name that ends in .tif.')
-    import gair_jax
-    from gair_jax.serve import cells, compiled_cache, layers, scene_map
+    from gair_jax.serve import cells, layers, scene_map
 
     layers.check(arguments.what, arguments.dtype)
     sampling = scene_arguments.sampling(arguments, *(size, unit) if unit else cells.DEFAULT)
-    compiled_cache.use()
-    embedder = gair_jax.load(arguments.checkpoint, revision=arguments.revision)
+    embedder = checkpoint_arguments.load(arguments)
     written = scene_map.write(
         embedder,
         arguments.scene,

@@ -4,7 +4,7 @@ import argparse
 from typing import Any
 
 from gair_jax.config import InputError
-from gair_jax.verbs import scene_arguments
+from gair_jax.verbs import checkpoint_arguments, scene_arguments
 from gair_jax.verbs.map import sentence
 
 
@@ -53,12 +53,10 @@ def run(arguments: argparse.Namespace, rest: list[str]) -> int:
         )
     if arguments.dtype not in ('float32', 'float16'):
         raise InputError(f'--dtype: expected float32 or float16, found {arguments.dtype!r}.')
-    import gair_jax
-    from gair_jax.serve import cells, compiled_cache
+    from gair_jax.serve import cells
 
     sampling = scene_arguments.sampling(arguments, *(size, unit) if unit else cells.DEFAULT)
-    compiled_cache.use()
-    embedder = gair_jax.load(arguments.checkpoint, revision=arguments.revision)
+    embedder = checkpoint_arguments.load(arguments)
     print((_grid if unit else _points)(embedder, arguments, sampling))
     return 0
 

@@ -4,12 +4,12 @@ import argparse
 from typing import Any
 
 from gair_jax.config import InputError
+from gair_jax.verbs import checkpoint_arguments
 
 
 def add(verb: argparse.ArgumentParser) -> None:
     """Adds the checkpoint, the output, and how windows are read and embedded."""
-    verb.add_argument('--checkpoint', required=True, help='anything that gair_jax.load takes')
-    verb.add_argument('--revision', default='', help='commit, for weights at hf://')
+    checkpoint_arguments.add(verb)
     verb.add_argument('--normalize', action='store_true', help='embeddings of length 1')
     verb.add_argument(
         '--space',

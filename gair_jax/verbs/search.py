@@ -4,7 +4,7 @@ import argparse
 import pathlib
 from typing import Any
 
-from gair_jax.verbs import scene_arguments
+from gair_jax.verbs import checkpoint_arguments, scene_arguments
 
 
 def add(verbs: Any) -> None:
@@ -33,8 +33,7 @@ def add(verbs: Any) -> None:
 
 
 def _add_what(search: argparse.ArgumentParser) -> None:
-    search.add_argument('--checkpoint', required=True, help='anything that gair_jax.load takes')
-    search.add_argument('--revision', default='', help="of a hub's repository")
+    checkpoint_arguments.add(search)
     search.add_argument('--out', required=True, help='folder written to')
     search.add_argument('--photo', nargs='+', default=[], help='JPEG or PNG, one or more')
     search.add_argument('--tile', default='', help='GeoTIFF of any size and CRS')
@@ -105,6 +104,7 @@ def run(arguments: argparse.Namespace, rest: list[str]) -> int:
     request = Request(
         checkpoint=arguments.checkpoint,
         revision=arguments.revision,
+        compute=arguments.compute,
         photos=tuple(arguments.photo),
         tile=arguments.tile,
         gallery=arguments.gallery,

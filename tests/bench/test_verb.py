@@ -16,7 +16,7 @@ def test_json_is_the_last_line_and_whole(capsys):
     assert found['sizes'] == {'batch': 1, 'queries': 3, 'side': 12, 'width': 768}
     assert found['peer'] is found['ratio'] is found['max_difference'] is None
     assert len(found['ours']['each']) == found['rounds'] == 2
-    assert {'gair_jax', 'jax', 'numpy'} == set(found['versions'])
+    assert {'gair_jax', 'jax', 'numpy'} <= set(found['versions'])
     # The convolution alone, which every count must contain.
     assert found['ours']['compiled_flops'] > 0.5 * 2 * 144 * 9 * 768**2
     assert found['ours']['compile_seconds'] > 0

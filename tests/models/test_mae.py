@@ -50,7 +50,8 @@ def test_the_encoder_is_the_one_of_gair():
     model, _ = built()
     encoder = small.rs_alone()['rs']
     params = model.init(jax.random.key(0))
-    jax.tree.map(np.testing.assert_array_equal, params['rs'], encoder)
+    # Two programs may round the last bit of a draw differently.
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6), params['rs'], encoder)
 
 
 def test_hidden_pixels_do_not_reach_the_prediction():

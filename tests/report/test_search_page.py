@@ -257,7 +257,9 @@ def scene(tmp_path_factory):
 def gair(scene, monkeypatch, tmp_path):
     """Runs `gair search` in the scene; returns the exit code and the rows of its table."""
     monkeypatch.chdir(scene)
-    monkeypatch.setattr(gair_jax, 'load', lambda path, revision='': search_scene.embedder())
+    monkeypatch.setattr(
+        gair_jax, 'load', lambda path, revision='', compute='': search_scene.embedder()
+    )
     monkeypatch.setattr('gair_jax.serve.compiled_cache.use', lambda: None)
     out = tmp_path / 'out'
 

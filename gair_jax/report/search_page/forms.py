@@ -82,7 +82,7 @@ def find(request: Request, progress: Progress) -> Findings:
     """
     request.check()
     given = [_given(path, request.place) for path in request.photos]
-    model = gair_jax.load(request.checkpoint, revision=request.revision)
+    model = gair_jax.load(request.checkpoint, revision=request.revision, compute=request.compute)
     gallery = None
     if request.gallery:
         gallery = Gallery(request.gallery, model, other_checkpoint=request.other_checkpoint)

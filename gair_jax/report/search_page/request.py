@@ -15,7 +15,7 @@ class Request:
     """What is looked for, where, and how.
 
     Attributes:
-      checkpoint, revision: see `gair_jax.load`.
+      checkpoint, revision, compute: see `gair_jax.load`.
       photos: paths of photos whose place is asked for.
       tile: path of a GeoTIFF, '' for none.
       gallery: path of a table of `gair embed`, '' for none.
@@ -34,6 +34,7 @@ class Request:
 
     checkpoint: str
     revision: str = ''
+    compute: str = ''
     photos: tuple[str, ...] = ()
     tile: str = ''
     gallery: str = ''

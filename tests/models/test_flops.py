@@ -7,9 +7,8 @@ import pytest
 from jax.interpreters import partial_eval
 
 from gair_jax import presets
-from gair_jax.bench import flops
 from gair_jax.bench.training import shapes, training
-from gair_jax.models import gair
+from gair_jax.models import flops, gair
 from gair_jax.train import sharding
 from tests.models import small
 
