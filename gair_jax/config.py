@@ -204,8 +204,11 @@ class HeadConfig:
     std: tuple[float, ...] = setting((), 'input', 'of each number of a regression; () is 1')
     features: tuple[str, ...] = setting(('sv',), 'model', 'joined: sv, rs (at the point), location')
     kind: str = setting('linear', 'model', 'linear; nonlinear: two layers, a sigmoid between')
+    decoder: str = setting('upernet', 'model', 'of masks: upernet, or of patches linear, nonlinear')
     merging: str = setting('linear', 'model', 'of dates before the masks decoder: linear or ltae')
-    levels: tuple[int, ...] = setting((3, 5, 7, 11), 'model', 'layers, from 0, that UPerNet reads')
+    levels: tuple[int, ...] = setting(
+        (3, 5, 7, 11), 'model', 'layers, from 0, that a decoder reads'
+    )
     channels: int = setting(512, 'model', 'width of UPerNet, which decodes masks')
     loss: str = setting('cross_entropy', 'loss', 'of masks: cross_entropy or dice')
     selection: str = setting('miou', 'run', 'of masks, what chooses the best: miou, iou_1, loss')

@@ -101,6 +101,7 @@ CASES = {
     'head.std': ((2.0, 2.0, 2.0), VALUES),
     'head.features': (('rs',), LABEL),
     'head.kind': ('nonlinear', LABEL),
+    'head.decoder': ('nonlinear', MASKS),
     'head.merging': ('ltae', MASKS | {'input.rs.dates': 2}),
     'head.levels': ((1,), MASKS),
     'head.channels': (8, MASKS),

@@ -41,7 +41,7 @@ class Probe(nn.Module):
     hidden: bool = False
 
     @nn.compact
-    def __call__(self, x: Float[Array, 'b d']) -> Float[Array, 'b k']:
+    def __call__(self, x: Float[Array, '*b d']) -> Float[Array, '*b k']:
         """Values of each row."""
         if self.hidden:
             x = nn.sigmoid(dense(x.shape[-1], name='hidden')(x))

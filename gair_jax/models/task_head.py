@@ -14,22 +14,28 @@ from gair_jax.models import gair
 from gair_jax.models.heads import Probe
 from gair_jax.models.ltae import LtaeSpec
 from gair_jax.models.time_merging import LinearTime, LtaeTime
-from gair_jax.models.upernet import UPerNet, UPerNetSpec
+from gair_jax.models.upernet import UPerNet, UPerNetSpec, resize
 from gair_jax.models.vit import expect
 
 Params = dict[str, Any]
 TARGETS = ('class', 'regression', 'mask')
 KINDS = ('linear', 'nonlinear')
+DECODERS = ('upernet', *KINDS)
 MERGINGS = ('linear', 'ltae')
 LOSSES = ('cross_entropy', 'dice')
 _HEADS = 16  # of L-TAE, as PANGAEA-Bench has; fewer where they do not divide the width
 
 
 class MaskDecoder(nn.Module):
-    """UPerNet over the levels of one date, or of several that are merged first."""
+    """UPerNet over the levels of one date, or of several that are merged first.
+
+    Of the kinds 'linear' and 'nonlinear' it is a probe of each patch of the last level, whose
+    logits are interpolated to pixels.
+    """
 
     spec: UPerNetSpec
     merging: str
+    kind: str
 
     @nn.compact
     def __call__(
@@ -44,7 +50,10 @@ class MaskDecoder(nn.Module):
             width = levels.shape[-1]
             spec = LtaeSpec(width=width, mlp=(width,), heads=math.gcd(width, _HEADS))
             merged = LtaeTime(spec, name='time')(list(levels), train=train)
-        return UPerNet(self.spec, name='upernet')(merged, size, train)
+        if self.kind == 'upernet':
+            return UPerNet(self.spec, name='upernet')(merged, size, train)
+        probe = Probe(self.spec.classes, self.kind == 'nonlinear', name='probe')
+        return resize(probe(merged[-1].astype(jnp.float32)), size)
 
 
 class EmbeddingHead(nn.Module):
@@ -129,7 +138,8 @@ def build(config: Config) -> TaskHead:
     """
     head = config.head
     for field, allowed in (
-        ('target', TARGETS), ('kind', KINDS), ('merging', MERGINGS), ('loss', LOSSES),
+        ('target', TARGETS), ('kind', KINDS), ('decoder', DECODERS), ('merging', MERGINGS),
+        ('loss', LOSSES),
     ):  # fmt: skip
         expect(f'head.{field}', getattr(head, field), allowed)
     if head.outputs < 1:
@@ -167,7 +177,7 @@ def _decoder(config: Config) -> TaskHead:
     side = config.input.rs.size // rs.spec.patch
     shape = (len(levels), config.input.rs.dates, side, side, rs.spec.layers.dim)
     window = config.input.rs.window
-    return TaskHead(MaskDecoder(spec, head.merging), shape, (window, window))
+    return TaskHead(MaskDecoder(spec, head.merging, head.decoder), shape, (window, window))
 
 
 def take_levels(

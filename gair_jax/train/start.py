@@ -3,7 +3,6 @@
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from gair_jax.config import Config, InputError
@@ -63,8 +62,9 @@ def apply(config: Config, params: Params, given: Params | None = None) -> Params
             params[name] = _matched(_loaded(path), name, params[name], f'init.{name}: {path}')
     for name in given or {}:
         matched = _matched(given or {}, name, params[name], 'given parameters')
-        # A copy: the state is donated to the step, and the giver may need its own again.
-        params[name] = jax.tree.map(jnp.copy, matched)
+        # A copy: the state is donated to the step, and the giver may need its own again. Of the
+        # host, since what lies on one device takes no part in computations of a mesh.
+        params[name] = jax.tree.map(np.array, matched)
     return params
 
 

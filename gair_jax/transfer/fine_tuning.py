@@ -8,6 +8,7 @@ import numpy as np
 
 from gair_jax.config import Config, HeadConfig, InputError
 from gair_jax.input.store import Store
+from gair_jax.models import task_head
 from gair_jax.models.gair import Params, rs_encoder
 from gair_jax.train import label_objective
 from gair_jax.transfer import fitting, masks
@@ -74,19 +75,19 @@ class Fitter(NamedTuple):
         return self._of_both(fitted)
 
     def tile_masks(
-        self, task: Task, protocol: Mapping[str, Any], drawn: Mapping[str, Drawn], *, frozen: bool
+        self, task: Task, said: Mapping[str, Any], drawn: Mapping[str, Drawn], protocol: str
     ) -> list[np.ndarray]:
         """Confusion matrices int [seeds, n, k, k] of the test tiles: trained, and random.
 
         Args:
             task: of kind mask.
-            protocol: what the data set says of training and testing; see `data.mask_tiles`.
+            said: by the data set, of training and testing; see `data.mask_tiles`.
             drawn: records of each split, one a tile.
-            frozen: the decoder alone is trained.
+            protocol: of `mask_benchmark.PROTOCOLS`; but for full the decoder alone is trained.
         """
         classes = len(task.classes)
-        head = self._mask_head(task, protocol, frozen)
-        repeats = {'train': protocol.get('repeat', 1) * self.settings.crops}
+        head = self._mask_head(task, said, protocol)
+        repeats = {'train': said.get('repeat', 1) * self.settings.crops}
         repeats['val'] = self.settings.crops
         used = {split: np.tile(drawn[split].indices, n) for split, n in repeats.items()}
         test = drawn['test'].indices
@@ -95,17 +96,17 @@ class Fitter(NamedTuple):
             return masks.tile_confusions(config, params, split='test', rows=test, classes=classes)
 
         def fitted(params: Params, seed: int) -> list[np.ndarray]:
-            fit = self._fit(head, params, used, seed, protocol)
+            fit = self._fit(head, params, used, seed, said)
             return [fitting.answers(fit, test, self.folder, answer)]
 
         return self._of_both(fitted)
 
     def train_pixels(
-        self, task: Task, protocol: Mapping[str, Any], drawn: Mapping[str, Drawn]
+        self, task: Task, said: Mapping[str, Any], drawn: Mapping[str, Drawn]
     ) -> np.ndarray:
         """Pixels of each class in a window of each training tile, int64 [k]."""
-        head, indices = self._mask_head(task, protocol, True), drawn['train'].indices
-        config = self._fit(head, {}, {'train': indices}, 0, protocol).config
+        head, indices = self._mask_head(task, said, 'frozen'), drawn['train'].indices
+        config = self._fit(head, {}, {'train': indices}, 0, said).config
         return masks.train_pixels(config, split='train', rows=indices, classes=len(task.classes))
 
     def _of_both(self, fitted: Callable[[Params, int], list[np.ndarray]]) -> list[np.ndarray]:
@@ -128,38 +129,40 @@ class Fitter(NamedTuple):
             head.std = tuple(np.where(std > 0, std, 1.0).tolist())
         return head
 
-    def _mask_head(self, task: Task, protocol: Mapping[str, Any], frozen: bool) -> HeadConfig:
-        logits = protocol.get('logits', len(task.classes))
+    def _mask_head(self, task: Task, said: Mapping[str, Any], protocol: str) -> HeadConfig:
+        logits = said.get('logits', len(task.classes))
         if logits == 1 and len(task.classes) != 2:
             raise InputError(
                 f'task {task.name}: one logit expects two classes, found {len(task.classes)}.'
             )
+        levels = tuple(self.settings.levels) or _levels(self.run)
+        probed = protocol in task_head.KINDS
         return HeadConfig(
-            label=task.label, target='mask', outputs=logits, features=('rs',), frozen=frozen,
+            label=task.label, target='mask', outputs=logits, features=('rs',),
+            frozen=protocol != 'full', decoder=protocol if probed else 'upernet',
             merging=self.settings.merging, channels=self.settings.channels,
-            levels=tuple(self.settings.levels) or _levels(self.run),
-            loss=protocol.get('loss', 'cross_entropy'),
-            selection=protocol.get('selection', 'miou'),
+            levels=levels[-1:] if probed else levels,
+            loss=said.get('loss', 'cross_entropy'), selection=said.get('selection', 'miou'),
         )  # fmt: skip
 
     def _fit(
         self, head: HeadConfig, params: Params, rows: Mapping[str, np.ndarray], seed: int,
-        protocol: Mapping[str, Any] | None = None,
+        said: Mapping[str, Any] | None = None,
     ) -> Fit:  # fmt: skip
         head.encoder_rate = self.settings.encoder_rate
         config = fitting.configure(self.settings, self.run, head, len(rows['train']), seed=seed)
-        if protocol is not None:
-            self._set_windows(config, protocol)
+        if said is not None:
+            self._set_windows(config, said)
         label_objective.create(config)  # refuses before anything is read
         metadata = self.store.metadata
         data = {name: metadata.get(name) for name in ('build', 'counts', 'bands')}
         return Fit(config, fitting.kept(params, head), rows, data)
 
-    def _set_windows(self, config: Config, protocol: Mapping[str, Any]) -> None:
+    def _set_windows(self, config: Config, said: Mapping[str, Any]) -> None:
         """Windows anywhere in a tile, as the encoder was trained to see or as it is asked for."""
         rs, settings = config.input.rs, self.settings
         rs.placement, rs.scaling = 'anywhere', settings.scaling
-        rs.dates = settings.dates or protocol.get('dates', 1)
+        rs.dates = settings.dates or said.get('dates', 1)
         if settings.crop:
             rs.window = settings.crop
         if rs.scaling != 'contract':

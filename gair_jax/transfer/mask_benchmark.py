@@ -16,7 +16,7 @@ from gair_jax.transfer.scoring import Exam, Marks, mark, versus
 from gair_jax.transfer.settings import TransferConfig
 from gair_jax.transfer.tasks import SPLITS, Task
 
-PROTOCOLS = ('frozen', 'full')
+PROTOCOLS = ('linear', 'nonlinear', 'frozen', 'full')
 
 
 class Tiles(NamedTuple):
@@ -50,7 +50,7 @@ def judge(
     answers of a mask of two classes. No place is nearest to a tile: `nearest` is nan.
     """
     said = _protocol(fitter.store, task, tiles.drawn['test'])
-    trained, random = fitter.tile_masks(task, said, tiles.drawn, frozen=protocol == 'frozen')
+    trained, random = fitter.tile_masks(task, said, tiles.drawn, protocol)
     count = len(tiles.groups)
     exam = Exam(
         'mask', task.classes, np.zeros((count, 1)), tiles.groups, int(tiles.groups.max()) + 1,
@@ -95,6 +95,7 @@ def _floors(exam: Exam, matrices: np.ndarray, pixels: np.ndarray) -> Iterator[tu
 
 
 def asked(settings: TransferConfig, tasks: Sequence[Task]) -> list[tuple[Task, str]]:
-    """Each mask task with each protocol that fits it."""
+    """Each mask task with each protocol that fits it; patches are probed where `rs` is."""
     own = [task for task in tasks if task.kind == 'mask']
-    return [(task, name) for task in own for name in settings.protocols if name in PROTOCOLS]
+    fitting = PROTOCOLS if 'rs' in settings.features else PROTOCOLS[2:]
+    return [(task, name) for task in own for name in settings.protocols if name in fitting]

@@ -34,8 +34,8 @@ class TransferConfig:
     protocols: tuple[str, ...] = setting(
         ('linear',),
         'run',
-        'of points linear, nonlinear (two layers) and full (all is trained); of masks frozen (the '
-        'decoder alone is trained) and full',
+        'linear, nonlinear (two layers), of masks of each patch; frozen: of masks, a decoder on '
+        'the frozen encoder; full: all is trained',
     )
     metric: str = setting(
         '',

@@ -28,6 +28,7 @@ protocols, --config.protocols="('linear','nonlinear','frozen','full')":
   linear     ridge and logistic regression, solved to the end; val chooses the penalty
   nonlinear  two layers with a sigmoid, AdamW, mean of 3 seeds; val chooses rate and epoch
              (--config.nonlinear.epochs=50, .rates, .batch, .weight_decay, .seeds)
+             of masks both are trained on each patch of the frozen encoder, by --config.fit
   frozen     of masks: UPerNet on the frozen encoder, scored on whole tiles
   full       encoders and head together, and masks (--config.fit.epochs=50, .rate, .batch,
              .encoder_rate, .crop, .channels, ...); kept under OUT/fits, and resumed there

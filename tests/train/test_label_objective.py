@@ -263,6 +263,7 @@ def test_windows_and_dates_of_masks_are_refused_elsewhere(toy_set, field, value)
         ({'features': ('sv',)}, r"head.features: a mask expects \('rs',\)"),
         ({'levels': (0, 2)}, 'head.levels: expected ascending layers 0 to 1'),
         ({'levels': (1, 0)}, 'head.levels: expected ascending layers 0 to 1'),
+        ({'decoder': 'fcn'}, 'head.decoder: expected one of upernet, linear, nonlinear, found'),
         ({'loss': 'hinge'}, 'head.loss: expected one of cross_entropy, dice'),
         ({'outputs': 1}, 'head.outputs: expected 2 classes or more, found 1'),
         ({'channels': 0}, 'head.channels: expected at least 1'),

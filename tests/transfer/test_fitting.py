@@ -167,14 +167,15 @@ def test_scores_of_masks_are_those_of_their_summed_matrices():
 @pytest.mark.slow
 def test_every_task_is_fine_tuned_from_trained_and_from_random_parameters(run, tmp_path):
     settings = TransferConfig(
-        data=run.data, protocols=('linear', 'frozen', 'full'), features=('sv+location',),
+        data=run.data, protocols=('linear', 'frozen', 'full'), features=('sv+location', 'rs'),
         tasks=('kind', 'season'), seeds=1,
     )  # fmt: skip
     settings.fit = FitConfig(batch=8, epochs=1.0, channels=4)
     params = benchmark.gair.build(run).init(jax.random.key(5))
     found = benchmark.evaluate(settings, run, params, str(tmp_path / 'features'))
     assert [(e['task'], e['protocol'], e['features']) for e in found.entries] == [
-        ('kind', 'linear', 'sv+location'), ('kind', 'full', 'sv+location'),
+        ('kind', 'linear', 'sv+location'), ('kind', 'linear', 'rs'),
+        ('kind', 'full', 'sv+location'), ('kind', 'full', 'rs'), ('season', 'linear', 'rs'),
         ('season', 'frozen', 'rs'), ('season', 'full', 'rs'),
     ]  # fmt: skip
     for entry in found.entries:
