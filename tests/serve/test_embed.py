@@ -195,6 +195,20 @@ def test_the_verb_embeds_and_says_so(tmp_path, tiny_checkpoint, rows, capsys):
     assert 'at most 10% may' in capsys.readouterr().err
 
 
+def test_the_compute_type_is_as_asked_and_told(tmp_path, tiny_checkpoint, rows):
+    table, found = table_of(tmp_path, rows), {}
+    for name in ('float32', 'bfloat16'):
+        out = tmp_path / f'{name}.parquet'
+        words = ['embed', str(table), '--checkpoint', str(tiny_checkpoint), '--out', str(out)]
+        assert cli.main([*words, '--root', str(tmp_path), '--compute', name]) == 0
+        read = pq.read_table(out)
+        told = json.loads(read.schema.metadata[b'gair_jax'])
+        assert told['config']['model']['dtype'] == name
+        found[name] = vectors(read, 'sv')
+    difference = np.abs(found['bfloat16'] - found['float32']).max()
+    assert 0 < difference < 0.05 * np.abs(found['float32']).max()
+
+
 def test_help_answers_without_anything_heavy():
     code = (
         'import sys\nfrom gair_jax import cli\n'
