@@ -57,6 +57,13 @@ class _Index(NamedTuple):
     splits: dict[str, int]
 
 
+class _Info(tfds.core.DatasetInfo):
+    """Of a data set that is made here."""
+
+    def initialize_from_bucket(self) -> None:
+        """Does nothing: TFDS has no such set in its bucket; asking leaves a folder in /tmp."""
+
+
 class PreparedBuilder(tfds.core.GeneratorBasedBuilder):
     """Writes one of the two configs of a variant from its staging folder.
 
@@ -86,7 +93,7 @@ class PreparedBuilder(tfds.core.GeneratorBasedBuilder):
     def _info(self) -> tfds.core.DatasetInfo:
         photos = self._kind == 'photos'
         content = self._content
-        return tfds.core.DatasetInfo(
+        return _Info(
             builder=self,
             description=type(self).__doc__,
             features=records.photo_features(content.labels)

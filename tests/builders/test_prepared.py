@@ -1,4 +1,5 @@
 import dataclasses
+import tempfile
 
 import numpy as np
 import pytest
@@ -89,6 +90,13 @@ def test_metadata_of_builder_and_build_travel_with_the_set(tmp_path):
     assert metadata['failed'] == 7 and metadata['build'] == {'seed': 1}
     source = store.Store(DataConfig(dir=str(tmp_path), name='photos', variant='tiny'))
     assert source.metadata == metadata and metadata['synthetic'] is True
+
+
+def test_a_build_leaves_nothing_among_temporary_files(tmp_path, monkeypatch):
+    (tmp_path / 'temporary').mkdir()
+    monkeypatch.setattr(tempfile, 'tempdir', str(tmp_path / 'temporary'))
+    prepare(tmp_path / 'prepared')
+    assert list((tmp_path / 'temporary').iterdir()) == []
 
 
 def test_a_refused_build_writes_no_record(tmp_path):
