@@ -132,7 +132,7 @@ def _tasks(settings: TransferConfig, store: Store) -> list[Task]:
     known = {
         task.name: task
         for task in read_tasks(store.metadata)
-        if set(_fitting(task)) & set(settings.protocols)
+        if set(_fitting(task, settings)) & set(settings.protocols)
     }
     if odd := [name for name in settings.tasks if name not in known]:
         raise InputError(
@@ -147,9 +147,9 @@ def _tasks(settings: TransferConfig, store: Store) -> list[Task]:
     return chosen
 
 
-def _fitting(task: Task) -> tuple[str, ...]:
+def _fitting(task: Task, settings: TransferConfig) -> tuple[str, ...]:
     """The protocols that fit a task."""
-    return mask_benchmark.PROTOCOLS if task.kind == 'mask' else POINT_PROTOCOLS
+    return mask_benchmark.protocols(settings) if task.kind == 'mask' else POINT_PROTOCOLS
 
 
 def _require_metric(metric: str, task: Task) -> None:

@@ -16,7 +16,8 @@ from gair_jax.transfer.scoring import Exam, Marks, mark, versus
 from gair_jax.transfer.settings import TransferConfig
 from gair_jax.transfer.tasks import SPLITS, Task
 
-PROTOCOLS = ('linear', 'nonlinear', 'frozen', 'full')
+DECODED = ('frozen', 'full')
+PROTOCOLS = ('linear', 'nonlinear', *DECODED)
 
 
 class Tiles(NamedTuple):
@@ -95,7 +96,11 @@ def _floors(exam: Exam, matrices: np.ndarray, pixels: np.ndarray) -> Iterator[tu
 
 
 def asked(settings: TransferConfig, tasks: Sequence[Task]) -> list[tuple[Task, str]]:
-    """Each mask task with each protocol that fits it; patches are probed where `rs` is."""
-    own = [task for task in tasks if task.kind == 'mask']
-    fitting = PROTOCOLS if 'rs' in settings.features else PROTOCOLS[2:]
+    """Each mask task with each protocol that fits it."""
+    own, fitting = [task for task in tasks if task.kind == 'mask'], protocols(settings)
     return [(task, name) for task in own for name in settings.protocols if name in fitting]
+
+
+def protocols(settings: TransferConfig) -> tuple[str, ...]:
+    """Those that fit masks; patches are probed where `rs` is among the features."""
+    return PROTOCOLS if 'rs' in settings.features else DECODED

@@ -233,7 +233,7 @@ def test_features_are_read_once_and_serve_no_other_parameters(made, tmp_path, mo
             r'nonlinear.weight_decay: expected 0 or more, found -0.1',
         ),
         (
-            {'tasks': ('cover',)},
+            {'tasks': ('cover',), 'features': ('sv',)},
             "tasks: for linear, toy has shade, kind, scene, range, found 'cover'",
         ),
     ],
