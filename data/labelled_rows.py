@@ -5,6 +5,7 @@ A frame (pandas) has a row for each photo or tile, with the columns of `COLUMNS`
 be used carries the reason in `problem`. Rows are kept in columns, so that millions fit in memory.
 """
 
+import dataclasses
 import functools
 import hashlib
 import math
@@ -22,12 +23,15 @@ from gair_jax.builders import build_report, failed_rows, mask_tiles, prepared, s
 from gair_jax.builders.photos import images, rasters
 from gair_jax.config import InputError
 from gair_jax.geo import tiles
+from gair_jax.input.tables import listed
 
 CHUNK_ROWS = 64
 LABEL = 'label:'
-# row: 1 is the first of the source. photo, tile, mask: paths under the root, '' for none. lon, lat:
-# degrees, nan where not told. date: ISO or ''. problem: 'kind: details', '' if there is none.
-TEXTS = ('id', 'photo', 'tile', 'mask', 'date', 'licence', 'group', 'split', 'problem')
+# row: 1 is the first of the source. photo, tile, mask: paths under the root, '' for none; of a tile
+# of several dates their files with ; between. lon, lat: degrees, nan where not told. date: ISO or
+# ''; tile_date: one for each file of a tile, with ; between, or '' for that of the row. problem:
+# 'kind: details', '' if there is none.
+TEXTS = ('id', 'photo', 'tile', 'tile_date', 'mask', 'date', 'licence', 'group', 'split', 'problem')
 NUMBERS = ('lon', 'lat', 'heading')
 COLUMNS = ('row', *TEXTS, *NUMBERS)
 
@@ -95,53 +99,75 @@ def digest(rows: pd.DataFrame, root: pathlib.Path) -> str:
         part = rows.iloc[start : start + CHUNK_ROWS]
         found.update(part.to_json(orient='values', double_precision=15).encode())
     for name in ('photo', 'tile', 'mask'):
-        for file in rows[name]:
-            if file:
+        for cell in rows[name]:
+            for file in listed(cell):
                 found.update(f'{file} {os.stat(root / file).st_size}'.encode())
     return found.hexdigest()
 
 
-def _lonlat(row: dict[str, Any], placed: bool, tile: rasters.Raster | None) -> np.ndarray:
+def _lonlat(row: dict[str, Any], placed: bool, tile: dict[str, Any] | None) -> np.ndarray:
     lonlat = np.array([row['lon'], row['lat']])
     if not placed:
         return np.full(2, np.nan)
     if np.isnan(lonlat).all() and tile is not None:
-        return tiles.tile_xy_to_lonlat(np.zeros(2), tile.bounds, tile.crs)
+        return tiles.tile_xy_to_lonlat(np.zeros(2), tile['bounds'], tile['crs'])
     if np.isnan(lonlat).any():
         raise InputError('no position: lon or lat is empty')
     tiles.check_lonlat(lonlat, 'not a place on earth')
     if tile is not None:
-        tiles.place_in_tile(lonlat, tile.bounds, tile.crs, 'point outside its tile')
+        tiles.place_in_tile(lonlat, tile['bounds'], tile['crs'], 'point outside its tile')
     return lonlat
 
 
-def _tile(job: Job, row: dict[str, Any]) -> tuple[rasters.Raster, dict[str, Any]]:
-    """A tile, and its staged acquisition."""
+def _raster(job: Job, file: str) -> rasters.Raster:
     reading = rasters.Reading(sensor=job.sensor, band_order=job.band_order, max_nodata=0.5)
-    raster = rasters.read(job.root / row['tile'], reading, [], '')
+    raster = rasters.read(job.root / file, reading, [], '')
     height, width = raster.bands.shape[:2]
     if job.side and (height, width) != (job.side, job.side):
         expected = f'{job.side} x {job.side}'
         raise InputError(f'wrong size: expected {expected} pixels, found {height} x {width}')
-    masks = {}
-    if job.mask:
-        path = job.root / row['mask']
-        mask = mask_tiles.read_mask(path, raster.bands.shape[:2])
-        mask_tiles.require_classes(mask, (*range(job.classes), mask_tiles.IGNORED), path)
-        masks[job.mask] = mask.astype(np.uint8)
-    staged = {
-        'id': row['tile'],
-        'tile_key': row['tile'],
-        'date': row['date'],
-        'cloud': math.nan,
-        'bands': raster.bands,
-        'band_names': sensors.contract(job.sensor).bands,
-        'bounds': raster.bounds,
-        'crs': raster.crs,
-        'transform': raster.transform,
-        'labels': masks,
-    }
-    return raster, staged
+    return raster
+
+
+def _rasters(job: Job, files: Sequence[str]) -> list[rasters.Raster]:
+    """The dates of a tile, which lie on the same pixels."""
+    first, *others = found = [_raster(job, file) for file in files]
+    for file, other in zip(files[1:], others, strict=True):
+        place = (first.bands.shape, first.crs, first.transform.tolist())
+        if (other.bands.shape, other.crs, other.transform.tolist()) != place:
+            raise InputError(f'dates do not match: {file} lies on other pixels than {files[0]}')
+    return found
+
+
+def _masks(job: Job, row: dict[str, Any], shape: tuple[int, ...]) -> dict[str, np.ndarray]:
+    if not job.mask:
+        return {}
+    path = job.root / row['mask']
+    mask = mask_tiles.read_mask(path, shape)
+    mask_tiles.require_classes(mask, (*range(job.classes), mask_tiles.IGNORED), path)
+    return {job.mask: mask.astype(np.uint8)}
+
+
+def _acquisitions(job: Job, row: dict[str, Any]) -> list[dict[str, Any]]:
+    """The staged dates of a tile, each with its mask; none without a tile."""
+    files = listed(row['tile'])
+    if not files:
+        return []
+    found = _rasters(job, files)
+    masks = _masks(job, row, found[0].bands.shape[:2])
+    dates = listed(row['tile_date']) or [row['date']] * len(files)
+    return [
+        {
+            **dataclasses.asdict(raster),
+            'id': file,
+            'tile_key': row['tile'],
+            'date': date,
+            'cloud': math.nan,
+            'band_names': sensors.contract(job.sensor).bands,
+            'labels': masks,
+        }
+        for file, date, raster in zip(files, dates, found, strict=True)
+    ]
 
 
 def _labels(job: Job, row: dict[str, Any]) -> dict[str, np.ndarray]:
@@ -152,20 +178,19 @@ def _labels(job: Job, row: dict[str, Any]) -> dict[str, np.ndarray]:
 
 
 def _add(job: Job, row: dict[str, Any], chunk: staging.Chunk) -> None:
-    raster, acquisition = _tile(job, row) if row['tile'] else (None, {})
+    dates = _acquisitions(job, row)
     photo = images.read(job.root / row['photo'], 0) if row['photo'] else None
     copied = ('id', 'heading', 'date', 'licence', 'group', 'split')
     chunk.photos.append(
         {
             **{name: row[name] for name in copied},
             'photo': photo.jpeg if photo else b'',
-            'lonlat': _lonlat(row, job.placed, raster),
+            'lonlat': _lonlat(row, job.placed, dates[0] if dates else None),
             'tile_key': row['tile'],
             'labels': _labels(job, row),
         }
     )
-    if acquisition:
-        chunk.acquisitions.append(acquisition)
+    chunk.acquisitions.extend(dates)
 
 
 def make(job: Job, index: int) -> staging.Chunk:

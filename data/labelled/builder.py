@@ -3,7 +3,7 @@
 Source: a table (.csv or .parquet) with a column photo or tile (GeoTIFF) or both, and a column for
 each target; or a tree of folders `<root>/<split>/<class>/*` or `<root>/<class>/*` of photos or
 GeoTIFFs. Without a split of its own it is drawn from a hash of the seed and the file's name, or the
-row's group where there is one, 80/10/10.
+row's group where there is one, 80/10/10, or from blocks of ground, 60/20/20.
 """
 
 import os
@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from gair_jax.builders import build_options, build_report, labelled_rows, prepared
-from gair_jax.builders.labelled import sources
+from gair_jax.builders.labelled import blocks, sources
 from gair_jax.builders.photos.chunks import draw_split
 from gair_jax.config import InputError
 
@@ -55,7 +55,10 @@ def _task(rows: pd.DataFrame, name: str, kind: str, classes: Sequence[str]) -> d
     task = {'encoder': encoder, 'label': name, 'on': 'photo', 'kind': kind}
     column = labelled_rows.LABEL + name
     if kind == 'mask':
-        return {**task, 'on': 'tile', 'classes': list(classes), 'dates': 'first'}
+        series = rows['tile'].str.contains(';').any()
+        return {
+            **task, 'on': 'tile', 'classes': list(classes), 'dates': 'all' if series else 'first',
+        }  # fmt: skip
     if kind == 'regression':
         rows[column] = _numbers(rows[column], name)
         return {**task, 'classes': [name]}
@@ -71,13 +74,11 @@ def _check(kind: str, targets: Sequence[str], classes: Sequence[str]) -> None:
         raise InputError('kind mask: expected one target, and its classes in order (--classes).')
 
 
-def _split(rows: pd.DataFrame, seed: int) -> pd.Series:
-    """The row's own split, or one drawn by group or file."""
+def _drawn(rows: pd.DataFrame, seed: int) -> pd.Series:
+    """A split of each row, by its group or file."""
     files = rows['tile'].where(rows['tile'] != '', rows['photo'])
     keys = rows['group'].where(rows['group'] != '', files)
-    return rows['split'].where(
-        rows['split'] != '', keys.map(lambda k: draw_split(k, FRACTIONS, seed))
-    )
+    return keys.map(lambda key: draw_split(key, FRACTIONS, seed))
 
 
 def build(
@@ -88,6 +89,7 @@ def build(
     kind: str = 'class',
     classes: Sequence[str] = (),
     sensor: str = 'sentinel2_10',
+    block_km: float = 0.0,
     seed: int = 0,
     **options: Unpack[build_options.RowOptions],
 ) -> build_report.BuildReport:
@@ -101,6 +103,7 @@ def build(
         the tile, of values from 0 in the order of `classes`, 255 unknown.
       classes: in order; () for all labels found, sorted.
       sensor: contract whose bands are taken from tiles.
+      block_km: side of blocks of ground that are whole in one split; 0: no blocks.
       seed: of the split.
       **options: `build_options.RowOptions`.
 
@@ -117,7 +120,10 @@ def build(
         raise InputError(f'{source}: a tree of folders holds classes; found kind {kind!r}.')
     rows = sources.tree(source) if tree else sources.table(source, root, targets, kind == 'mask')
     tasks = {name: _task(rows, name, kind, classes) for name in targets}
-    rows['split'] = _split(rows, seed)
+    drawn = (
+        blocks.draw(rows, root, sensor, km=block_km, seed=seed) if block_km else _drawn(rows, seed)
+    )
+    rows['split'] = rows['split'].where(rows['split'] != '', drawn)
     mask = targets[0] if kind == 'mask' else ''
     dtype = np.float32 if kind == 'regression' else np.int32
     specs: prepared.Labels = {} if mask else {name: ((), dtype) for name in targets}

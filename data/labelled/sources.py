@@ -1,18 +1,19 @@
 """Rows of anyone's own labels: from a table, or from a tree of folders."""
 
+import datetime
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
 from gair_jax.builders import labelled_rows, prepared
 from gair_jax.builders.photos import tables
 from gair_jax.config import InputError
-from gair_jax.input.tables import Files, number
+from gair_jax.input.tables import Files, listed, number
 
 PHOTOS = ('.jpg', '.jpeg', '.png')
 TILES = ('.tif', '.tiff')
-_TEXTS = ('id', 'date', 'licence', 'group', 'split')
+_TEXTS = ('id', 'date', 'tile_date', 'licence', 'group', 'split')
 
 
 def _found(cells: dict[str, str], files: Files, mask: str) -> dict[str, str]:
@@ -23,7 +24,18 @@ def _found(cells: dict[str, str], files: Files, mask: str) -> dict[str, str]:
         raise InputError('neither photo nor tile: both cells are empty')
     if mask and not (paths['mask'] and paths['tile']):
         raise InputError('no mask or no tile: a cell is empty')
-    return {field: cell and files.find(cell) for field, cell in paths.items()}
+    return {field: ';'.join(map(files.find, listed(cell))) for field, cell in paths.items()}
+
+
+def _check_dates(fields: Mapping[str, object]) -> None:
+    tiles, dates = (listed(str(fields[name])) for name in ('tile', 'tile_date'))
+    if (len(tiles) > 1 or dates) and len(dates) != len(tiles):
+        raise InputError(f'tile_date: expected {len(tiles)} dates, found {len(dates)}')
+    for date in dates:
+        try:
+            datetime.datetime.fromisoformat(date)
+        except ValueError as error:
+            raise InputError(f'tile_date is no ISO date: {date!r}') from error
 
 
 def _columns(path: pathlib.Path, found: Sequence[str], targets: Sequence[str]) -> None:
@@ -48,6 +60,7 @@ def _row(cells: dict[str, str], files: Files, mask: str) -> dict[str, object]:
             raise InputError(f'unknown split: expected {expected}, found {cells["split"]!r}')
         fields |= {name: number(cells, name) for name in ('lon', 'lat', 'heading')}
         fields |= _found(cells, files, mask)
+        _check_dates(fields)
     except InputError as error:
         fields['problem'] = str(error).rstrip('.')
     return fields
@@ -59,9 +72,11 @@ def _frame(fields: list[dict[str, object]]) -> pd.DataFrame:
     found[texts] = found[texts].fillna('')
     rows = labelled_rows.frame(len(found), **{str(name): found[name] for name in found})
     rows['id'] = rows['id'].where(rows['id'] != '', rows['row'].astype(str))
-    for name in ('id', 'tile'):
-        twice = rows[name].duplicated() & (rows[name] != '')
-        labelled_rows.mark(rows, twice, f'{name} not unique: ' + rows[name])
+    twice = rows['id'].duplicated()
+    labelled_rows.mark(rows, twice, 'id not unique: ' + rows['id'])
+    files = rows['tile'].map(listed).explode().dropna()
+    twice = files.duplicated().groupby(files.index).any().reindex(rows.index, fill_value=False)
+    labelled_rows.mark(rows, twice, 'tile not unique: ' + rows['tile'])
     return rows
 
 
@@ -113,8 +128,11 @@ def tree(root: pathlib.Path) -> pd.DataFrame:
 
 
 def _images(home: pathlib.Path) -> list[pathlib.Path]:
-    return sorted(
+    found = sorted(
         path
         for path in home.iterdir()
         if path.suffix.lower() in (*PHOTOS, *TILES) and not path.name.startswith('.')
     )
+    if wrong := [path for path in found if ';' in str(path)]:
+        raise InputError(f'{wrong[0]}: expected a path without a semicolon.')
+    return found

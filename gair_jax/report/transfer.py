@@ -106,7 +106,7 @@ def _figure(value: float) -> str:
 def said(line: Entry, several: Sequence[str] = ()) -> str:
     """What joined features gain over one of their sides, as a sentence.
 
-    `several` names what differs among the lines beside their features: protocol, share.
+    `several` names what differs among the lines beside their features: protocol, labels.
     """
     words = f'{_named(line, several)}, over {line["over"]} alone:'
     if line['tasks']:
@@ -131,7 +131,7 @@ def outcome(entry: Entry) -> str:
 
 
 def draw(entries: Sequence[Entry], path: pathlib.Path, data: str) -> None:
-    """Trained, random and guessed scores: a panel a task, a place a feature and share."""
+    """Trained, random and guessed scores: a panel a task, a line an entry."""
     tasks = _by_task(entries)
     across = min(3, len(tasks))
     down = math.ceil(len(tasks) / across)
@@ -163,10 +163,9 @@ def _panel(axes: Any, task: str, entries: Sequence[Entry]) -> None:
 
 def _differing(entries: Sequence[Entry]) -> list[str]:
     """What tells entries apart beside task and features."""
-    return [name for name in ('protocol', 'share') if len({entry[name] for entry in entries}) > 1]
+    return [name for name in ('protocol', 'labels') if len({entry[name] for entry in entries}) > 1]
 
 
 def _named(entry: Entry, several: Sequence[str]) -> str:
     """Its features, and what else tells it apart."""
-    shown = {'protocol': entry['protocol'], 'share': f'{entry["share"]:.0%}'}
-    return ', '.join([entry['features'], *(shown[name] for name in several)])
+    return ', '.join([entry['features'], *(entry[name] for name in several)])

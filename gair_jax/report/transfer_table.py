@@ -17,7 +17,7 @@ from gair_jax.transfer.scoring import METRICS
 Entry = Mapping[str, Any]
 
 COLUMNS = (
-    'task', 'kind', 'features', 'share', 'protocol', 'metric', 'trained', 'random_init', 'floor',
+    'task', 'kind', 'features', 'labels', 'protocol', 'metric', 'trained', 'random_init', 'floor',
     'nearest', 'train_rows', 'test_rows', 'test_groups',
 )  # fmt: skip
 INTERVALS = (
@@ -29,7 +29,7 @@ HEADER = (
     *COLUMNS, *(f'{name}_{end}' for name in INTERVALS for end in ('low', 'high')), *SCORES,
 )  # fmt: skip
 RUN = ('checkpoint', 'step', 'data', 'date')
-_KEY = ('checkpoint', 'data', 'task', 'features', 'share', 'protocol')
+_KEY = ('checkpoint', 'data', 'task', 'features', 'labels', 'protocol')
 
 Rows = list[dict[str, str]]
 
@@ -42,7 +42,7 @@ def write(entries: Sequence[Entry], path: pathlib.Path) -> None:
 def append(entries: Sequence[Entry], path: pathlib.Path, origin: Origin, data: str) -> None:
     """Adds a run to a table of many, which is there before or after, whole.
 
-    Rows of the same checkpoint (by its sha256), data, task, features, share and protocol are
+    Rows of the same checkpoint (by its sha256), data, task, features, labels and protocol are
     replaced. Runs that end together wait for each other.
 
     Args:

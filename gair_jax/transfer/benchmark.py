@@ -19,7 +19,7 @@ from gair_jax.models import gair
 from gair_jax.models.gair import Params
 from gair_jax.scores.intervals import spatial_blocks
 from gair_jax.train.metrics_writer import ProgressBar
-from gair_jax.transfer import floors, fusion, mask_benchmark, probes, sgd_probes
+from gair_jax.transfer import few_labels, floors, fusion, mask_benchmark, probes, sgd_probes
 from gair_jax.transfer.features import Drawn, draw, evaluated
 from gair_jax.transfer.fine_tuning import Fitter
 from gair_jax.transfer.fusion import Judged
@@ -27,7 +27,6 @@ from gair_jax.transfer.point_features import PointFeatures, seen_by, sides_of
 from gair_jax.transfer.probes import Splits
 from gair_jax.transfer.scoring import Exam, Marks, mark, metrics_of, unknown, versus
 from gair_jax.transfer.settings import TransferConfig, check
-from gair_jax.transfer.splits import few_shot_share
 from gair_jax.transfer.tasks import RANDOM_SEED, SPLITS, Task, label_splits, read_tasks
 
 MAIN = {'class': 'accuracy', 'regression': 'R2', 'mask': 'mIoU'}
@@ -53,13 +52,13 @@ class _Read(NamedTuple):
 
 
 class _Question(NamedTuple):
-    """A task at a share: rows whose features are their positions among those drawn.
+    """A task with few labels or all: rows whose features are their positions among those drawn.
 
     `floors` holds what answers score that look at no image.
     """
 
     task: Task
-    share: float
+    labels: str
     rows: Splits
     subsets: np.ndarray
     exam: Exam
@@ -76,7 +75,7 @@ def evaluate(settings: TransferConfig, run: Config, params: Params, cache: str) 
         cache: folder that keeps features; what is fine-tuned is kept beside it, in `fits`.
 
     Returns:
-        An entry for each task, share, protocol and features, with these names; its kind;
+        An entry for each task, number of labels, protocol and features, with these names; its kind;
         train_rows; what `scoring.versus` gives; floor (the commonest class, or the mean) and
         nearest (the nearest training place; nan where a place is not known) in the main score,
         with their intervals; scores: all of trained, random_init, floor and nearest; gain_over
@@ -123,7 +122,7 @@ def _of_masks(settings: TransferConfig, tasks: Sequence[Task], fitter: Fitter) -
     if 'rs' not in fitter.sets[0]:
         raise InputError("tasks: a mask is decoded from encoder 'rs', which this checkpoint lacks.")
     tiles = mask_benchmark.read(settings, fitter.store)
-    return [mask_benchmark.judge(settings, task, name, tiles, fitter) for task, name in asked]
+    return [mask_benchmark.judge(settings, *question, tiles, fitter) for question in asked]
 
 
 def _tasks(settings: TransferConfig, store: Store) -> list[Task]:
@@ -185,9 +184,10 @@ def _questions(settings: TransferConfig, task: Task, read: _Read) -> Iterator[_Q
     positions = {s: np.arange(len(read.drawn[s].photos))[None, :, None] for s in SPLITS}
     rows = label_splits(task, read.drawn, positions)[0]
     exam = _exam(settings, task, rows, read)
-    for share in settings.shares:
-        subsets = _subsets(settings, share, rows)
-        yield _Question(task, share, rows, subsets, exam, _floors(exam, rows, subsets, read))
+    for labels in few_labels.asked(settings):
+        subsets = labels.subsets(rows.train.targets, settings.seeds, settings.seed)
+        found = _floors(exam, rows, subsets, read)
+        yield _Question(task, labels.name, rows, subsets, exam, found)
 
 
 def _exam(settings: TransferConfig, task: Task, rows: Splits, read: _Read) -> Exam:
@@ -230,18 +230,6 @@ def _floors(exam: Exam, rows: Splits, subsets: np.ndarray, read: _Read) -> dict[
     return {**found, 'nearest': mark(exam, answers)}
 
 
-def _subsets(settings: TransferConfig, share: float, splits: Splits) -> np.ndarray:
-    """Training rows of each draw of a share, bool [s, n]; all rows need one draw only."""
-    targets = splits.train.targets
-    kept = np.zeros((1 if share == 1 else settings.seeds, len(targets)), bool)
-    # Several numbers a row have no bins in common: those rows are one stratum.
-    strata = targets if targets.ndim == 1 else np.zeros(len(targets), np.int64)
-    ids = [f'{row:09d}' for row in range(len(targets))]
-    for i, draw_of in enumerate(kept):
-        draw_of[few_shot_share(ids, strata, share, seed=settings.seed + i)] = True
-    return kept
-
-
 def _judged(
     settings: TransferConfig, questions: Sequence[_Question], features: Features, fitter: Fitter,
     read: _Read,
@@ -280,7 +268,7 @@ def _judge(
         'task': question.task.name,
         'kind': question.task.kind,
         'features': name,
-        'share': question.share,
+        'labels': question.labels,
         'protocol': protocol,
         'train_rows': int(subsets.sum(axis=1).mean()),
         **versus(exam, trained, random, inits),

@@ -75,39 +75,50 @@ class Fitter(NamedTuple):
         return self._of_both(fitted)
 
     def tile_masks(
-        self, task: Task, said: Mapping[str, Any], drawn: Mapping[str, Drawn], protocol: str
-    ) -> list[np.ndarray]:
-        """Confusion matrices int [seeds, n, k, k] of the test tiles: trained, and random.
+        self, task: Task, said: Mapping[str, Any], drawn: Mapping[str, Drawn],
+        subsets: np.ndarray, protocol: str,
+    ) -> list[np.ndarray]:  # fmt: skip
+        """Confusion matrices int [seeds x s, n, k, k] of the test tiles: trained, and random.
 
         Args:
             task: of kind mask.
             said: by the data set, of training and testing; see `data.mask_tiles`.
             drawn: records of each split, one a tile.
+            subsets: bool [s, n], training tiles of several fits.
             protocol: of `mask_benchmark.PROTOCOLS`; but for full the decoder alone is trained.
         """
         classes = len(task.classes)
         head = self._mask_head(task, said, protocol)
         repeats = {'train': said.get('repeat', 1) * self.settings.crops}
         repeats['val'] = self.settings.crops
-        used = {split: np.tile(drawn[split].indices, n) for split, n in repeats.items()}
+        own = {split: np.tile(drawn[split].indices, n) for split, n in repeats.items()}
         test = drawn['test'].indices
 
         def answer(config: Config, params: Params) -> np.ndarray:
             return masks.tile_confusions(config, params, split='test', rows=test, classes=classes)
 
         def fitted(params: Params, seed: int) -> list[np.ndarray]:
-            fit = self._fit(head, params, used, seed, said)
-            return [fitting.answers(fit, test, self.folder, answer)]
+            found = []
+            for subset in subsets:
+                used = {**own, 'train': own['train'][np.tile(subset, repeats['train'])]}
+                fit = self._fit(head, params, used, seed, said)
+                found.append(fitting.answers(fit, test, self.folder, answer))
+            return found
 
         return self._of_both(fitted)
 
     def train_pixels(
-        self, task: Task, said: Mapping[str, Any], drawn: Mapping[str, Drawn]
+        self, task: Task, said: Mapping[str, Any], drawn: Mapping[str, Drawn], subsets: np.ndarray
     ) -> np.ndarray:
-        """Pixels of each class in a window of each training tile, int64 [k]."""
+        """Pixels of each class in a window of each training tile of each subset, int64 [s, k]."""
         head, indices = self._mask_head(task, said, 'frozen'), drawn['train'].indices
         config = self._fit(head, {}, {'train': indices}, 0, said).config
-        return masks.train_pixels(config, split='train', rows=indices, classes=len(task.classes))
+        return np.stack([
+            masks.train_pixels(
+                config, split='train', rows=indices[subset], classes=len(task.classes)
+            )
+            for subset in subsets
+        ])  # fmt: skip
 
     def _of_both(self, fitted: Callable[[Params, int], list[np.ndarray]]) -> list[np.ndarray]:
         trained, *random = self.sets

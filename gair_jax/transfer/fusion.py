@@ -32,7 +32,7 @@ class _Pair(NamedTuple):
     def group(self) -> tuple[Any, ...]:
         """What the pairs of all tasks have in common that are summarised in a line."""
         entry = self.joined.entry
-        return entry['protocol'], entry['share'], entry['features'], self.side
+        return entry['protocol'], entry['labels'], entry['features'], self.side
 
 
 def compare(judged: Sequence[Judged]) -> list[dict[str, Any]]:
@@ -42,7 +42,7 @@ def compare(judged: Sequence[Judged]) -> list[dict[str, Any]]:
     the difference in the main score; positive is better.
 
     Returns:
-        For each joined features and side: protocol, share, features, over; gain, the mean over
+        For each joined features and side: protocol, labels, features, over; gain, the mean over
         the regression tasks in R2 as [low, value, high], nan without any; tasks, those averaged;
         worse, the tasks of any kind on which the interval of `gain_over` lies below 0.
     """
@@ -67,11 +67,11 @@ def _pairs(judged: Sequence[Judged]) -> list[_Pair]:
 
 
 def _place(entry: dict[str, Any], features: str) -> tuple[Any, ...]:
-    return entry['task'], entry['protocol'], entry['share'], features
+    return entry['task'], entry['protocol'], entry['labels'], features
 
 
 def _summary(pairs: Sequence[_Pair]) -> dict[str, Any]:
-    protocol, share, features, side = pairs[0].group
+    protocol, labels, features, side = pairs[0].group
     numbers = [pair for pair in pairs if pair.joined.entry['kind'] == 'regression']
     gains = [gain(p.joined.marks, p.alone.marks, SHARED_METRIC) for p in numbers]
     mean = [float('nan')] * 3
@@ -83,7 +83,7 @@ def _summary(pairs: Sequence[_Pair]) -> dict[str, Any]:
     entries = [pair.joined.entry for pair in pairs]
     return {
         'protocol': protocol,
-        'share': share,
+        'labels': labels,
         'features': features,
         'over': side,
         'gain': mean,

@@ -1,5 +1,6 @@
 """Masks in a benchmark: decoders on frozen and on trained encoders, scored tile by tile."""
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -9,7 +10,9 @@ from gair_jax.config import InputError
 from gair_jax.input.store import Store
 from gair_jax.scores.intervals import spatial_blocks
 from gair_jax.scores.segmentation import trivial
+from gair_jax.transfer import few_labels
 from gair_jax.transfer.features import Drawn, draw
+from gair_jax.transfer.few_labels import Labels
 from gair_jax.transfer.fine_tuning import Fitter
 from gair_jax.transfer.fusion import Judged
 from gair_jax.transfer.scoring import Exam, Marks, mark, versus
@@ -43,21 +46,25 @@ def read(settings: TransferConfig, store: Store) -> Tiles:
 
 
 def judge(
-    settings: TransferConfig, task: Task, protocol: str, tiles: Tiles, fitter: Fitter
-) -> Judged:
+    settings: TransferConfig, task: Task, protocol: str, labels: Labels, tiles: Tiles,
+    fitter: Fitter,
+) -> Judged:  # fmt: skip
     """The entry of a task under a protocol, as `benchmark.evaluate` gives it.
 
-    Its floor is the commonest class of the training tiles; scores also tell of the two constant
-    answers of a mask of two classes. No place is nearest to a tile: `nearest` is nan.
+    Few labels are so many tiles, whatever is in them. Its floor is the commonest class of the
+    training tiles; scores also tell of the two constant answers of a mask of two classes. No place
+    is nearest to a tile: `nearest` is nan.
     """
     said = _protocol(fitter.store, task, tiles.drawn['test'])
-    trained, random = fitter.tile_masks(task, said, tiles.drawn, protocol)
+    rows = len(tiles.drawn['train'].indices)
+    subsets = labels.subsets(np.zeros(rows, np.int64), settings.seeds, settings.seed)
+    trained, random = fitter.tile_masks(task, said, tiles.drawn, subsets, protocol)
     count = len(tiles.groups)
     exam = Exam(
         'mask', task.classes, np.zeros((count, 1)), tiles.groups, int(tiles.groups.max()) + 1,
         settings.metric or 'mIoU', settings.seed,
     )  # fmt: skip
-    pixels = fitter.train_pixels(task, said, tiles.drawn)
+    pixels = fitter.train_pixels(task, said, tiles.drawn, subsets)
     marks = {'trained': mark(exam, trained), 'random_init': mark(exam, random)}
     floors = dict(_floors(exam, trained[0], pixels))
     unknown = [float('nan'), float('nan')]
@@ -65,9 +72,9 @@ def judge(
         'task': task.name,
         'kind': 'mask',
         'features': 'rs',
-        'share': 1.0,
+        'labels': labels.name,
         'protocol': protocol,
-        'train_rows': len(tiles.drawn['train'].indices),
+        'train_rows': int(subsets.sum(axis=1).mean()),
         **versus(exam, marks['trained'], marks['random_init'], settings.fit.seeds),
         'floor': floors['majority'].value(exam.metric),
         'floor_interval': floors['majority'].interval(exam.metric),
@@ -86,19 +93,23 @@ def _protocol(store: Store, task: Task, drawn: Drawn) -> Mapping[str, Any]:
 
 
 def _floors(exam: Exam, matrices: np.ndarray, pixels: np.ndarray) -> Iterator[tuple[str, Marks]]:
-    """Answers that look at nothing, over the pixels of confusion matrices int [n, k, k]."""
+    """Answers that look at nothing, over the pixels of confusion matrices int [n, k, k].
+
+    `pixels` int [s, k] are those of each draw of the training tiles.
+    """
     answers: dict[str, list[np.ndarray]] = {}
-    for matrix in matrices:
-        for name, always in trivial(matrix, pixels).items():
+    for own, matrix in itertools.product(pixels, matrices):
+        for name, always in trivial(matrix, own).items():
             answers.setdefault(name, []).append(always)
     for name, found in answers.items():
-        yield name, mark(exam, np.stack(found)[None])
+        yield name, mark(exam, np.stack(found).reshape(len(pixels), *matrices.shape))
 
 
-def asked(settings: TransferConfig, tasks: Sequence[Task]) -> list[tuple[Task, str]]:
-    """Each mask task with each protocol that fits it."""
-    own, fitting = [task for task in tasks if task.kind == 'mask'], protocols(settings)
-    return [(task, name) for task in own for name in settings.protocols if name in fitting]
+def asked(settings: TransferConfig, tasks: Sequence[Task]) -> list[tuple[Task, str, Labels]]:
+    """Each mask task with each protocol that fits it and each number of labels."""
+    own = [task for task in tasks if task.kind == 'mask']
+    fitting = [name for name in settings.protocols if name in protocols(settings)]
+    return list(itertools.product(own, fitting, few_labels.asked(settings)))
 
 
 def protocols(settings: TransferConfig) -> tuple[str, ...]:

@@ -44,23 +44,27 @@ class TransferConfig:
         "mIoU, mF1, iou_1 (two classes); '' is accuracy of classes, R2 of numbers, mIoU of masks",
     )
     shares: tuple[float, ...] = setting((1.0,), 'run', 'of the training rows that are fitted, 0..1')
-    seeds: int = setting(3, 'run', 'draws of a share below 1, and random initialisations; >= 1')
+    per_class: tuple[int, ...] = setting(
+        (), 'run', 'rows that are fitted of each class, or tenth of the numbers; beside the shares'
+    )
+    seeds: int = setting(3, 'run', 'draws of few labels, and random initialisations; >= 1')
     train_rows: int = setting(
         2000, 'run', 'photos (or tiles of masks) of the split train at most; 0: all'
     )
     val_rows: int = setting(500, 'run', 'of val, which chooses penalty, rate and epoch')
     test_rows: int = setting(1000, 'run', 'of test, which is scored once')
     block_km: float = setting(0.0, 'run', 'side of the blocks intervals are drawn over; 0: tiles')
-    seed: int = setting(0, 'run', 'of the draws of rows, shares and bootstrap samples')
+    seed: int = setting(0, 'run', 'of the draws of rows, few labels and bootstrap samples')
     nonlinear: NonlinearConfig = dataclasses.field(default_factory=NonlinearConfig)
     fit: FitConfig = dataclasses.field(default_factory=FitConfig)
 
 
 def check(settings: TransferConfig) -> None:
     """Refuses values that no data set could make sense of."""
-    for name in ('features', 'shares', 'protocols'):
+    optional = ('shares', 'per_class') if settings.per_class else ('per_class',)
+    for name in ('features', 'shares', 'per_class', 'protocols'):
         values = getattr(settings, name)
-        if not values:
+        if not values and name not in optional:
             raise InputError(f'{name}: expected at least one, found none.')
         if twice := [value for value in values if values.count(value) > 1]:
             raise InputError(f'{name}: expected each once, found {twice[0]!r} twice.')
@@ -68,6 +72,8 @@ def check(settings: TransferConfig) -> None:
         raise InputError(f'protocols: expected {" or ".join(PROTOCOLS)}, found {odd[0]!r}.')
     if wrong := [share for share in settings.shares if not 0 < share <= 1]:
         raise InputError(f'shares: expected more than 0 and at most 1, found {wrong[0]}.')
+    if few := [count for count in settings.per_class if count < 1]:
+        raise InputError(f'per_class: expected 1 or more, found {few[0]}.')
     rows = {f'{split}_rows': 0 for split in ('train', 'val', 'test')}
     _require_least(settings, {'seeds': 1, 'block_km': 0, **rows})
     _check_nonlinear(settings.nonlinear)

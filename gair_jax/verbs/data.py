@@ -107,6 +107,10 @@ def _add_labelled(sets: Any) -> None:
     add('--kind', default='class', choices=['class', 'regression', 'mask'], help='of the labels')
     add('--classes', default=(), type=names, help='in order, with , between; without it as found')
     add('--sensor', default='sentinel2_10', help='sensor contract whose bands are taken')
+    add(
+        '--block-km', type=float, default=0.0,
+        help='splits not in the table are drawn 60/20/20 in whole blocks of ground of this side',
+    )  # fmt: skip
     _add_common(parser)
 
 

@@ -20,17 +20,6 @@ from tests.train.tiny import tiny_config
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture
-def config_file(toy_set, tmp_path):
-    path = tmp_path / 'config.py'
-    arguments = ', '.join(repr(str(x)) for x in toy_set)
-    path.write_text(
-        'from tests.train.tiny import tiny_config\n'
-        f'def get_config():\n    return tiny_config({arguments})\n'
-    )
-    return path
-
-
 def test_random_batches_are_as_those_of_a_data_set(toy_set):
     config = tiny_config(*toy_set)
     for dtype in ('float32', 'bfloat16'):

@@ -4,13 +4,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from gair_jax.builders.hls_burn_scars.builder import split_order
 from gair_jax.input import benchmark_inputs as inputs
 from gair_jax.input.resize import resize
 from gair_jax.losses import segmentation as losses
 from gair_jax.scores.classification import class_scores
 from gair_jax.scores.segmentation import confusions, predicted_classes
 from gair_jax.train import schedules
-from gair_jax.transfer import sliding, splits
+from gair_jax.transfer import sliding
 from tests.parity.kinds import Arrays, Data, kind, require
 from tests.parity.weights import Case
 
@@ -111,8 +112,6 @@ def multistep_schedule(case: Case, data: Data) -> Arrays:
 @kind('burn_scars_split')
 def burn_scars_split(case: Case, data: Data) -> Arrays:
     del data
-    kwargs = case.kwargs
-    found = splits.burn_scars(
-        kwargs['n_files'], share=kwargs['test_size'], seed=kwargs['random_state']
-    )
-    return dict(zip(('train', 'val'), found, strict=True))
+    require(case.kwargs, test_size=0.1, random_state=23)
+    val, train = split_order(case.kwargs['n_files'])
+    return {'train': train, 'val': val}

@@ -18,7 +18,7 @@ def _entry(task='platform', kind='class', features='sv', **more):
     if kind == 'regression':
         scores = {'R2': 0.61234, 'RMSE': 2.5, 'MAE': 2.0, 'each': {}}
     return {
-        'task': task, 'kind': kind, 'features': features, 'share': 1.0, 'protocol': 'linear',
+        'task': task, 'kind': kind, 'features': features, 'labels': '100%', 'protocol': 'linear',
         'metric': 'accuracy' if kind == 'class' else 'R2', 'higher_is_better': True,
         'trained': 0.61234, 'random_init': 0.4, 'floor': -0.0002, 'nearest': 0.25,
         'trained_interval': [0.5, 0.7], 'random_init_interval': [0.3, 0.5],
@@ -29,7 +29,7 @@ def _entry(task='platform', kind='class', features='sv', **more):
 
 ENTRIES = [_entry(), _entry('safe', 'regression'), _entry('safe', 'regression', 'sv+rs')]
 LINE = {
-    'protocol': 'linear', 'share': 1.0, 'features': 'sv+rs', 'over': 'sv',
+    'protocol': 'linear', 'labels': '100%', 'features': 'sv+rs', 'over': 'sv',
     'gain': [0.0111, 0.0234, 0.0349], 'tasks': ['safe', 'rich'], 'worse': ['platform'],
 }  # fmt: skip
 
@@ -85,7 +85,7 @@ def test_fusion_is_said_in_a_line():
     classes = {**LINE, 'tasks': [], 'gain': [NAN] * 3, 'worse': []}
     assert transfer.said(classes) == 'sv+rs, over sv alone: worse on no task.'
     assert transfer.said(LINE) in _printed(ENTRIES, [LINE])
-    more = [*ENTRIES, _entry(share=0.1)]
+    more = [*ENTRIES, _entry(labels='10%')]
     assert 'sv+rs, 100%, over sv alone' in _printed(more, [LINE])
 
 
@@ -122,7 +122,7 @@ def test_runs_are_gathered_and_one_that_is_repeated_replaces_its_rows(tmp_path):
 
 @pytest.mark.parametrize(
     'other',
-    [{'protocol': 'nonlinear'}, {'share': 0.1}, {'features': 'rs'}, {'task': 'view'}],
+    [{'protocol': 'nonlinear'}, {'labels': '10%'}, {'features': 'rs'}, {'task': 'view'}],
 )
 def test_what_is_asked_otherwise_is_another_row(tmp_path, other):
     for entry in (_entry(), _entry(**other), _entry()):
@@ -151,7 +151,7 @@ def test_a_table_of_another_kind_is_refused_and_left_as_it_is(tmp_path, change, 
 
 
 def test_a_picture_is_drawn_with_protocols_shares_and_missing_intervals(tmp_path):
-    more = [_entry(protocol='nonlinear', share=0.1), _entry(trained_interval=[NAN, NAN])]
+    more = [_entry(protocol='nonlinear', labels='10%'), _entry(trained_interval=[NAN, NAN])]
     transfer.draw([*ENTRIES, *more], tmp_path / 'scores.png', 'toy')
     assert (tmp_path / 'scores.png').read_bytes()[:4] == b'\x89PNG'
 

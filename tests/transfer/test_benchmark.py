@@ -44,7 +44,7 @@ def cache(tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def found(made, cache):
-    return _evaluate(made, cache, features=FEATURES, shares=(0.5, 1.0))
+    return _evaluate(made, cache, features=FEATURES, shares=(0.5, 1.0), per_class=(2,))
 
 
 @pytest.fixture(scope='module')
@@ -52,17 +52,17 @@ def entries(found):
     return found.entries
 
 
-def test_every_task_of_points_is_probed_with_every_feature_and_share(entries):
-    found = [(e['task'], e['features'], e['share']) for e in entries]
+def test_every_task_of_points_is_probed_with_every_feature_and_number_of_labels(entries):
+    found = [(e['task'], e['features'], e['labels']) for e in entries]
     tasks = [name for name, task in labelled.TASKS.items() if task['kind'] != 'mask']
-    assert len(found) == len(set(found)) == len(tasks) * len(FEATURES) * 2
+    assert len(found) == len(set(found)) == len(tasks) * len(FEATURES) * 3
     assert {task for task, *_ in found} == set(tasks)
     assert {(e['task'], e['metric']) for e in entries} >= {('shade', 'R2'), ('kind', 'accuracy')}
 
 
 def test_all_features_of_a_task_are_scored_on_the_same_rows(entries):
-    for task, share in {(entry['task'], entry['share']) for entry in entries}:
-        own = [e for e in entries if (e['task'], e['share']) == (task, share)]
+    for task, labels in {(entry['task'], entry['labels']) for entry in entries}:
+        own = [e for e in entries if (e['task'], e['labels']) == (task, labels)]
         for name in ('test_rows', 'floor', 'nearest'):
             assert len({entry[name] for entry in own}) == 1
 
@@ -83,7 +83,7 @@ def test_every_entry_carries_all_scores_of_its_kind_and_of_its_floors(entries):
 def test_the_floors_are_those_of_the_rows(made, entries):
     """By hand from the stored labels: the mean of all training rows, and the nearest of them."""
     splits = _stored(made[0])
-    entry = next(e for e in entries if e['task'] == 'shade' and e['share'] == 1)
+    entry = next(e for e in entries if e['task'] == 'shade' and e['labels'] == '100%')
     (_, train), (lonlat, test) = splits['train'], splits['test']
     assert entry['floor'] == pytest.approx(r2_score(test, np.tile(train.mean(axis=0), (24, 1))))
     places = splits['train'][0]
@@ -148,7 +148,7 @@ def test_joined_features_are_compared_with_the_sides_that_were_probed(found):
     )
     value = joined['gain_over']['sv'][1]
     assert value == pytest.approx(joined['trained'] - alone['trained'])
-    assert {line['share'] for line in found.fusion} == {0.5, 1.0}
+    assert {line['labels'] for line in found.fusion} == {'50%', '100%', '2 a class'}
     assert all(line['tasks'] == ['shade', 'range'] for line in found.fusion)
 
 
@@ -167,10 +167,13 @@ def test_the_interval_is_that_of_a_plain_bootstrap_over_tiles(made, cache, monke
     assert entry['trained_interval'] == pytest.approx(list(expected))
 
 
-def test_a_share_fits_fewer_rows(entries):
-    rows = {(e['task'], e['share']): e['train_rows'] for e in entries}
-    assert rows['kind', 1.0] == 32
-    assert rows['kind', 0.5] == pytest.approx(16, abs=2)  # each of four classes is rounded
+def test_few_labels_are_a_share_or_so_many_of_each_class(entries):
+    rows = {(e['task'], e['labels']): e['train_rows'] for e in entries}
+    assert rows['kind', '100%'] == 32
+    assert rows['kind', '50%'] == pytest.approx(16, abs=2)  # each of four classes is rounded
+    assert rows['kind', '2 a class'] == 2 * 4
+    assert rows['range', '2 a class'] == 2 * 10  # tenths of the numbers
+    assert rows['shade', '2 a class'] == 2  # several numbers a row are one stratum
 
 
 @pytest.mark.slow
@@ -210,6 +213,8 @@ def test_features_are_read_once_and_serve_no_other_parameters(made, tmp_path, mo
         ({'shares': (0.0,)}, 'shares: expected more than 0 and at most 1, found 0.0'),
         ({'shares': (1.5,)}, 'shares: expected more than 0 and at most 1, found 1.5'),
         ({'shares': (float('nan'),)}, 'shares: expected more than 0 and at most 1, found nan'),
+        ({'per_class': (0,)}, 'per_class: expected 1 or more, found 0'),
+        ({'per_class': (99,)}, r'class 0: expected 1\.\.\d+ rows, found 99 asked'),
         ({'seeds': 0}, 'seeds: expected 1 or more, found 0'),
         ({'test_rows': -1}, 'test_rows: expected 0 or more, found -1'),
         ({'block_km': -1.0}, 'block_km: expected 0 or more, found -1.0'),

@@ -159,7 +159,7 @@ def test_scores_of_masks_are_those_of_their_summed_matrices():
     assert found.value('iou_1') == pytest.approx(11 / 15)
     assert found.value('accuracy') == pytest.approx(16 / 20)
     assert found.described['iou'] == pytest.approx({'ground': 5 / 9, 'crop': 11 / 15})
-    floors = dict(mask_benchmark._floors(exam, matrices[0], np.array([9, 1])))
+    floors = dict(mask_benchmark._floors(exam, matrices[0], np.array([[9, 1]])))
     assert floors['majority'].value('mIoU') == pytest.approx(8 / 20 / 2)
     assert floors['all_foreground'].value('iou_1') == pytest.approx(12 / 20)
 
@@ -183,6 +183,23 @@ def test_every_task_is_fine_tuned_from_trained_and_from_random_parameters(run, t
     mask = found.entries[-1]
     assert mask['metric'] == 'mIoU' and mask['test_rows'] == 6
     assert set(mask['scores']) == {'trained', 'random_init', 'majority'}
+
+
+@pytest.mark.slow
+def test_few_labels_of_masks_are_fewer_tiles(run, tmp_path):
+    settings = TransferConfig(
+        data=run.data, protocols=('linear',), features=('rs',), tasks=('season',), seeds=2,
+        shares=(0.5, 1.0), per_class=(3,),
+    )  # fmt: skip
+    settings.fit = FitConfig(batch=8, epochs=1.0)
+    params = benchmark.gair.build(run).init(jax.random.key(5))
+    half, whole, three = benchmark.evaluate(settings, run, params, str(tmp_path / 'f')).entries
+    names = [entry['labels'] for entry in (half, whole, three)]
+    assert names == ['50%', '100%', '3 a class']
+    assert half['train_rows'] == round(whole['train_rows'] / 2) and three['train_rows'] == 3
+    draws = [len(entry['trained_each']) for entry in (half, whole, three)]
+    assert draws == [2, 1, 2]
+    assert half['trained'] != whole['trained'] != three['trained']
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ def _judged(task, features, answer, targets, metric='R2', protocol='linear'):
     kind, names = ('regression', ('v',)) if targets.ndim > 1 else ('class', ('a', 'b'))
     exam = Exam(kind, names, targets, groups, int(groups.max()) + 1, metric)
     entry = {
-        'task': task, 'kind': kind, 'features': features, 'share': 1.0, 'protocol': protocol,
+        'task': task, 'kind': kind, 'features': features, 'labels': '100%', 'protocol': protocol,
         'metric': metric,
     }  # fmt: skip
     return fusion.Judged(entry, mark(exam, answer[None]))

@@ -1,54 +1,59 @@
-"""Which rows are fitted, which choose, and which are scored: every rule is a seed and a sort.
+"""Few labels: which of the training rows are fitted, by a seed and a sort.
 
-Rows are named by unique ids, and all but `burn_scars` depend on the ids and not on the order of
-rows. A table that is shuffled or read anew gives the same split, and `fingerprint` proves it.
+Rows are named by unique ids, and what is drawn depends on the ids and not on the order of rows: a
+table that is shuffled or read anew gives the same rows.
 """
 
-import hashlib
-import json
-import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from gair_jax.config import InputError
-from gair_jax.scores.intervals import spatial_blocks
-
-SHARES = (0.6, 0.2)  # of train and of val (GAIR, section 5.1); test has the rest
+from gair_jax.transfer.settings import TransferConfig
 
 
-class Split(NamedTuple):
-    """Row indices, int64."""
+class Labels(NamedTuple):
+    """How many of the training rows are fitted: a share of them, or so many of each class."""
 
-    train: np.ndarray
-    val: np.ndarray
-    test: np.ndarray
+    share: float = 0.0
+    per_class: int = 0
+
+    @property
+    def name(self) -> str:
+        """As tables say it."""
+        return f'{100 * self.share:g}%' if self.share else f'{self.per_class} a class'
+
+    def subsets(self, targets: np.ndarray, draws: int, seed: int) -> np.ndarray:
+        """Rows of each draw, bool [s, n]; all rows need one draw only.
+
+        Args:
+          targets: int [n], float [n], or several numbers a row, which have no bins in common and
+            are one stratum.
+          draws: number of them.
+          seed: of the first.
+
+        Raises:
+          InputError: a class has fewer rows than are asked for.
+        """
+        kept = np.zeros((1 if self.share == 1 else draws, len(targets)), bool)
+        strata = targets if targets.ndim == 1 else np.zeros(len(targets), np.int64)
+        ids = [f'{row:09d}' for row in range(len(targets))]
+        for i, rows in enumerate(kept):
+            if self.share:
+                rows[of_share(ids, strata, self.share, seed=seed + i)] = True
+            else:
+                rows[of_each(ids, strata, self.per_class, seed=seed + i)] = True
+        return kept
 
 
-def burn_scars(n: int, *, share: float = 0.1, seed: int = 23) -> tuple[np.ndarray, np.ndarray]:
-    """PANGAEA-Bench's train and val of the n sorted training files of HLS Burn Scars.
-
-    The first ceil(share n) of a permutation by the legacy MT19937 generator are val, the rest are
-    train, both in permuted order.
-    """
-    order = np.random.RandomState(seed).permutation(n).astype(np.int64)
-    held = math.ceil(share * n)
-    return order[held:], order[:held]
+def asked(settings: TransferConfig) -> list[Labels]:
+    """Every share, then every number a class."""
+    shares = [Labels(share=share) for share in settings.shares]
+    return shares + [Labels(per_class=count) for count in settings.per_class]
 
 
-def per_block(ids: Sequence[str], lonlat: np.ndarray, *, km: float, seed: int = 0) -> Split:
-    """60 / 20 / 20 of the rows, nearly, in whole cells of a grid of about `km` (lonlat in degrees).
-
-    No cell is in two parts, so that near rows are not both fitted and scored, but at cells' edges.
-    """
-    _check_rows(ids, lonlat.tolist())
-    units = _gathered(ids, spatial_blocks(lonlat, km).tolist())
-    parts = _allot(units, np.random.default_rng(seed))
-    return Split(*(np.array(sorted(part), np.int64) for part in parts))
-
-
-def few_shot_share(
+def of_share(
     ids: Sequence[str], target: np.ndarray, share: float, *, seed: int = 0, bins: int = 10
 ) -> np.ndarray:
     """A share of the rows, 0 < share <= 1, of each class or quantile bin: at least one of each.
@@ -71,10 +76,10 @@ def few_shot_share(
     return _firsts({name: (s, max(1, int(share * len(s) + 0.5))) for name, s in strata.items()})
 
 
-def few_shot_count(
+def of_each(
     ids: Sequence[str], target: np.ndarray, count: int, *, seed: int = 0, bins: int = 10
 ) -> np.ndarray:
-    """`count` rows of each class or quantile bin; as `few_shot_share`.
+    """`count` rows of each class or quantile bin; as `of_share`.
 
     Raises:
       InputError: a class has fewer.
@@ -84,13 +89,6 @@ def few_shot_count(
         if not 0 < count <= len(rows):
             raise InputError(f'class {name}: expected 1..{len(rows)} rows, found {count} asked.')
     return _firsts({name: (rows, count) for name, rows in strata.items()})
-
-
-def fingerprint(parts: dict[str, np.ndarray], ids: Sequence[str]) -> str:
-    """SHA-256, in hexadecimal, over each part's name and the ids of its rows, sorted."""
-    named = {name: sorted(str(ids[row]) for row in rows) for name, rows in parts.items()}
-    text = json.dumps(named, sort_keys=True, separators=(',', ':'))
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _check_rows(ids: Sequence[str], keys: Sequence[object]) -> None:
@@ -106,23 +104,6 @@ def _gathered(ids: Sequence[str], keys: Sequence[object]) -> list[list[int]]:
     for row in sorted(range(len(ids)), key=lambda row: ids[row]):
         found.setdefault(keys[row], []).append(row)
     return list(found.values())
-
-
-def _allot(units: list[list[int]], rng: np.random.Generator) -> list[list[int]]:
-    """The rows of whole units, permuted, for train, val and test.
-
-    A unit goes where the middle of its rows falls, which for units of one row is an exact cut.
-    """
-    n = sum(len(unit) for unit in units)
-    train, val = (int(share * n + 0.5) for share in SHARES)
-    cuts = (train, train + val)
-    parts: list[list[int]] = [[], [], []]
-    before = 0
-    for at in rng.permutation(len(units)):
-        middle = before + len(units[at]) / 2
-        parts[sum(middle > cut for cut in cuts)] += units[at]
-        before += len(units[at])
-    return parts
 
 
 def _strata(
