@@ -25,5 +25,5 @@ def get_config() -> TransferConfig:
     config.protocols = ('linear', 'nonlinear', 'full')
     config.nonlinear.rates = (1e-3, 3e-3, 1e-2)
     fit = config.fit
-    fit.batch, fit.epochs, fit.validate_every, fit.channels = 32, 8.0, 2.0, 32
+    fit.batch, fit.epochs, fit.validate_every, fit.channels = 32, 6.0, 2.0, 32
     return config
