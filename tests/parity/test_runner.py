@@ -100,7 +100,7 @@ def test_kinds_are_listed(capsys):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('name', ['gair', 'decoders'])
+@pytest.mark.parametrize('name', ['gair', 'decoders', 'location'])
 def test_the_whole_shared_folder(name):
     folder = shared(f'parity/{name}')
     data = runner.Data(shared('data'))
@@ -113,6 +113,7 @@ def test_the_whole_shared_folder(name):
 BASELINES = (
     'vit_imagenet_b16', 'vit_b16_timm_classifier', 'mae_vit_b16_cls', 'mae_vit_b16_avg',
     'mocov3_vit_b16', 'croma_b8_optical', 'croma_l8_first12', 'croma_b8_gap', 'geoclip_location',
+    'satclip_location_analytic_l10', 'satclip_location_closed_l10',
 )  # fmt: skip
 
 
