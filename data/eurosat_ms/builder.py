@@ -16,7 +16,14 @@ from typing import Unpack
 import numpy as np
 import pandas as pd
 
-from gair_jax.builders import build_options, build_report, city_splits, labelled_rows, prepared
+from gair_jax.builders import (
+    build_options,
+    build_report,
+    city_splits,
+    labelled_chunks,
+    labelled_rows,
+    prepared,
+)
 from gair_jax.builders.eurosat_rgb.builder import CLASSES, LABEL, LAND_COVER, SIDE
 from gair_jax.config import InputError
 
@@ -82,7 +89,7 @@ def _rows(source: pathlib.Path, splits: str, seed: int) -> pd.DataFrame:
         id=names,
         tile=[f'{label}/{name}{SUFFIX}' for label, name in zip(classes, names, strict=True)],
         licence='MIT',
-        **{labelled_rows.LABEL + LABEL: [CLASSES.index(label) for label in classes]},
+        **{labelled_chunks.LABEL + LABEL: [CLASSES.index(label) for label in classes]},
     )
     if (twice := rows['id'].duplicated()).any():
         raise InputError(f'{source}: {rows.loc[twice, "id"].iloc[0]} lies in two classes.')
@@ -116,7 +123,7 @@ def build(
     return labelled_rows.prepare(
         EurosatMs,
         _rows(source, splits, seed),
-        labelled_rows.Job(
+        labelled_chunks.Job(
             pathlib.Path(),
             source,
             {LABEL: ((), np.int32)},

@@ -20,6 +20,7 @@ from gair_jax.builders import (
     build_options,
     build_report,
     city_splits,
+    labelled_chunks,
     labelled_rows,
     prepared,
     street_photos,
@@ -77,7 +78,7 @@ def _rows(common: pd.DataFrame, images: pathlib.Path, names: list[str]) -> pd.Da
         lat=common['lat'],
         heading=common['heading'] % 360,
         sequence=common['sequence_id'].where(common['sequence_id'] != '', common['uuid']),
-        **{labelled_rows.LABEL + name: common[name] for name in names},
+        **{labelled_chunks.LABEL + name: common[name] for name in names},
     )
     labelled_rows.mark(rows, rows['lat'].isna(), 'no place: not in metadata_common_attributes.csv')
     labelled_rows.mark(rows, rows['group'] == '', 'no city: not in simplemaps.csv')
@@ -142,7 +143,7 @@ def build(
     return labelled_rows.prepare(
         GlobalStreetscapes,
         rows.drop(columns='sequence'),
-        labelled_rows.Job(pathlib.Path(), images, specs),
+        labelled_chunks.Job(pathlib.Path(), images, specs),
         tasks,
         source=source,
         notes=notes,

@@ -15,7 +15,14 @@ from typing import Unpack
 import numpy as np
 import pandas as pd
 
-from gair_jax.builders import build_options, build_report, city_splits, labelled_rows, prepared
+from gair_jax.builders import (
+    build_options,
+    build_report,
+    city_splits,
+    labelled_chunks,
+    labelled_rows,
+    prepared,
+)
 from gair_jax.builders import columns as tables
 from gair_jax.config import InputError
 from gair_jax.input.tables import Files
@@ -103,7 +110,7 @@ def _rows(
         id=table['uuid'],
         group=table['city'],
         **{name: table[name] for name in where},
-        **{labelled_rows.LABEL + name: keys.map(values[name]) for name in names},
+        **{labelled_chunks.LABEL + name: keys.map(values[name]) for name in names},
     )
     labelled_rows.mark(rows, rows['group'] == '', 'no city: the cell is empty')
     labelled_rows.mark(rows, ~keys.isin(values.index), 'block group not in the table: ' + keys)
@@ -142,7 +149,7 @@ def build(
     return labelled_rows.prepare(
         Indicators,
         rows,
-        labelled_rows.Job(
+        labelled_chunks.Job(
             pathlib.Path(), root, {name: ((), np.float32) for name in names}, placed=placed
         ),
         {name: {**shared, 'label': name, 'classes': [name]} for name in names},

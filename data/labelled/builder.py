@@ -14,7 +14,7 @@ from typing import Any, Unpack
 import numpy as np
 import pandas as pd
 
-from gair_jax.builders import build_options, build_report, labelled_rows, prepared
+from gair_jax.builders import build_options, build_report, labelled_chunks, labelled_rows, prepared
 from gair_jax.builders.labelled import blocks, sources
 from gair_jax.builders.photos.chunks import draw_split
 from gair_jax.config import InputError
@@ -53,7 +53,7 @@ def _task(rows: pd.DataFrame, name: str, kind: str, classes: Sequence[str]) -> d
     """The task of a target, whose column of `rows` becomes numbers."""
     encoder = 'sv' if (rows['photo'] != '').any() and kind != 'mask' else 'rs'
     task = {'encoder': encoder, 'label': name, 'on': 'photo', 'kind': kind}
-    column = labelled_rows.LABEL + name
+    column = labelled_chunks.LABEL + name
     if kind == 'mask':
         series = rows['tile'].str.contains(';').any()
         return {
@@ -128,7 +128,7 @@ def build(
     dtype = np.float32 if kind == 'regression' else np.int32
     specs: prepared.Labels = {} if mask else {name: ((), dtype) for name in targets}
     placed = bool(rows['lon'].notna().any() or (rows['tile'] != '').any())
-    job = labelled_rows.Job(
+    job = labelled_chunks.Job(
         pathlib.Path(), root, specs, placed=placed, sensor=sensor, mask=mask, classes=len(classes)
     )
     return labelled_rows.prepare(

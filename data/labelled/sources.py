@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from gair_jax.builders import labelled_rows, prepared
+from gair_jax.builders import labelled_chunks, labelled_rows, prepared
 from gair_jax.builders.photos import tables
 from gair_jax.config import InputError
 from gair_jax.input.tables import Files, listed, number
@@ -93,7 +93,7 @@ def table(
     files = Files(root, basename=False)
     rows = _frame([_row(row, files, targets[0] if masked else '') for row in cells])
     for name in () if masked else targets:
-        rows[labelled_rows.LABEL + name] = [row[name] for row in cells]
+        rows[labelled_chunks.LABEL + name] = [row[name] for row in cells]
     return rows
 
 
@@ -124,7 +124,7 @@ def tree(root: pathlib.Path) -> pd.DataFrame:
     for _, home in homes:
         if home.name not in labels:  # without its rows the other classes would change their numbers
             raise InputError(f'{home}: expected photos or GeoTIFFs of this class, found none.')
-    return _frame(fields).assign(**{f'{labelled_rows.LABEL}class': labels})
+    return _frame(fields).assign(**{f'{labelled_chunks.LABEL}class': labels})
 
 
 def _images(home: pathlib.Path) -> list[pathlib.Path]:

@@ -7,7 +7,7 @@ two answers that look at no image. Intervals are drawn over tiles, or over block
 
 import dataclasses
 import pathlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -17,19 +17,18 @@ from gair_jax.config import Config, InputError
 from gair_jax.input.store import Store
 from gair_jax.models import gair
 from gair_jax.models.gair import Params
-from gair_jax.scores.intervals import spatial_blocks
 from gair_jax.train.metrics_writer import ProgressBar
-from gair_jax.transfer import few_labels, floors, fusion, mask_benchmark, probes, sgd_probes
-from gair_jax.transfer.features import Drawn, draw, evaluated
+from gair_jax.transfer import fusion, mask_benchmark, probes, questions, sgd_probes
+from gair_jax.transfer.features import Drawn, evaluated
 from gair_jax.transfer.fine_tuning import Fitter
 from gair_jax.transfer.fusion import Judged
-from gair_jax.transfer.point_features import PointFeatures, seen_by, sides_of
+from gair_jax.transfer.point_features import PointFeatures, sides_of
 from gair_jax.transfer.probes import Splits
-from gair_jax.transfer.scoring import Exam, Marks, mark, metrics_of, unknown, versus
+from gair_jax.transfer.questions import MAIN, Question
+from gair_jax.transfer.scoring import mark, metrics_of, versus
 from gair_jax.transfer.settings import TransferConfig, check
-from gair_jax.transfer.tasks import RANDOM_SEED, SPLITS, Task, label_splits, read_tasks
+from gair_jax.transfer.tasks import RANDOM_SEED, SPLITS, Task, read_tasks
 
-MAIN = {'class': 'accuracy', 'regression': 'R2', 'mask': 'mIoU'}
 POINT_PROTOCOLS = ('linear', 'nonlinear', 'full')
 
 
@@ -42,27 +41,6 @@ class Found(NamedTuple):
 
 # What each side makes of the drawn rows: [sets][n, d] by side and split.
 Features = dict[str, dict[str, list[np.ndarray]]]
-
-
-class _Read(NamedTuple):
-    """The drawn rows of each split, and what those of test hang together by, numbered from 0."""
-
-    drawn: dict[str, Drawn]
-    groups: np.ndarray
-
-
-class _Question(NamedTuple):
-    """A task with few labels or all: rows whose features are their positions among those drawn.
-
-    `floors` holds what answers score that look at no image.
-    """
-
-    task: Task
-    labels: str
-    rows: Splits
-    subsets: np.ndarray
-    exam: Exam
-    floors: dict[str, Marks]
 
 
 def evaluate(settings: TransferConfig, run: Config, params: Params, cache: str) -> Found:
@@ -105,14 +83,14 @@ def _of_points(
     wanted = sorted({side for name in settings.features for side in sides_of(name)})
     if missing := [side for side in wanted if side not in fitter.sets[0]]:
         raise InputError(f'features: this checkpoint has no encoder {missing[0]!r}.')
-    read = _read(settings, fitter.store, wanted)
-    questions = [q for task in tasks for q in _questions(settings, task, read)]
+    points = questions.read(settings, fitter.store, wanted)
+    asked = [question for task in tasks for question in questions.ask(settings, task, points)]
     # Last, and kept on disk: whatever can be refused was.
     features: Features = {}
     if {'linear', 'nonlinear'} & set(settings.protocols):
-        points = PointFeatures(model, fitter.sets, fitter.store, cache)
-        features = points.of_all(wanted, read.drawn)
-    return _judged(settings, questions, features, fitter, read)
+        encoded = PointFeatures(model, fitter.sets, fitter.store, cache)
+        features = encoded.of_all(wanted, points.drawn)
+    return _judged(settings, asked, features, fitter, points.drawn)
 
 
 def _of_masks(settings: TransferConfig, tasks: Sequence[Task], fitter: Fitter) -> list[Judged]:
@@ -160,83 +138,13 @@ def _require_metric(metric: str, task: Task) -> None:
         )
 
 
-def _read(settings: TransferConfig, store: Store, sides: Sequence[str]) -> _Read:
-    if missing := [split for split in SPLITS if split not in store.splits]:
-        raise InputError(f'the data set has no split {missing[0]!r}.')
-    usable, drawn = seen_by(sides), {}
-    for split in SPLITS:
-        most = getattr(settings, f'{split}_rows') or store.splits[split]
-        found = draw(store, split, most, seed=settings.seed)
-        drawn[split] = found.take([i for i, photo in enumerate(found.photos) if usable(photo)])
-        if not drawn[split].photos:
-            raise InputError(f'split {split}: no row holds all that {"+".join(sides)} reads.')
-    return _Read(drawn, _groups(drawn['test'], settings.block_km))
-
-
-def _groups(test: Drawn, block_km: float) -> np.ndarray:
-    """Blocks of the Earth of a side in km, or with 0 tiles."""
-    if block_km > 0:
-        return spatial_blocks(test.lonlat, block_km)
-    return np.unique(test.tile, return_inverse=True)[1]
-
-
-def _questions(settings: TransferConfig, task: Task, read: _Read) -> Iterator[_Question]:
-    positions = {s: np.arange(len(read.drawn[s].photos))[None, :, None] for s in SPLITS}
-    rows = label_splits(task, read.drawn, positions)[0]
-    exam = _exam(settings, task, rows, read)
-    for labels in few_labels.asked(settings):
-        subsets = labels.subsets(rows.train.targets, settings.seeds, settings.seed)
-        found = _floors(exam, rows, subsets, read)
-        yield _Question(task, labels.name, rows, subsets, exam, found)
-
-
-def _exam(settings: TransferConfig, task: Task, rows: Splits, read: _Read) -> Exam:
-    targets = rows.test.targets
-    names = _names(task, rows)
-    if task.kind == 'class':
-        for split, own in zip(SPLITS, rows, strict=True):
-            if (most := own.targets.max()) >= len(names):
-                raise InputError(
-                    f'task {task.name}, split {split}: expected classes 0 to {len(names) - 1}, '
-                    f'found {most}.'
-                )
-    metric = settings.metric or MAIN[task.kind]
-    groups = read.groups[rows.test.features[:, 0]]
-    count = int(read.groups.max()) + 1
-    return Exam(task.kind, names, targets, groups, count, metric, settings.seed)
-
-
-def _names(task: Task, rows: Splits) -> tuple[str, ...]:
-    """Names of classes or targets; where the data set gives none, numbers or that of the task."""
-    if task.kind == 'class':
-        count = 1 + max(int(own.targets.max()) for own in rows)
-        return task.classes or tuple(str(i) for i in range(count))
-    count = rows.test.targets.shape[1]
-    if len(task.classes) == count:
-        return task.classes
-    return (task.name,) if count == 1 else tuple(str(i) for i in range(count))
-
-
-def _floors(exam: Exam, rows: Splits, subsets: np.ndarray, read: _Read) -> dict[str, Marks]:
-    train, _, test = rows
-    places, lonlat = (
-        read.drawn[split].lonlat[own.features[:, 0]]
-        for split, own in (('train', train), ('test', test))
-    )
-    found = {'floor': mark(exam, floors.constant(train.targets, subsets, len(lonlat)))}
-    if not np.isfinite(np.concatenate([places, lonlat])).all():
-        return {**found, 'nearest': unknown(exam)}
-    answers = floors.nearest(train.targets, subsets, places, lonlat)
-    return {**found, 'nearest': mark(exam, answers)}
-
-
 def _judged(
-    settings: TransferConfig, questions: Sequence[_Question], features: Features, fitter: Fitter,
-    read: _Read,
+    settings: TransferConfig, own: Sequence[Question], features: Features, fitter: Fitter,
+    drawn: Mapping[str, Drawn],
 ) -> list[Judged]:  # fmt: skip
     asked = [
         (question, protocol, name)
-        for question in questions
+        for question in own
         for protocol in settings.protocols
         for name in settings.features
         if protocol in POINT_PROTOCOLS
@@ -247,7 +155,7 @@ def _judged(
             if protocol == 'full':
                 sides, exam = sides_of(name), question.exam
                 answers = fitter.points(
-                    question.task, exam.names, sides, question.rows, question.subsets, read.drawn
+                    question.task, exam.names, sides, question.rows, question.subsets, drawn
                 )
             else:
                 answers = _probed(settings, question, protocol, name, features)
@@ -257,7 +165,7 @@ def _judged(
 
 
 def _judge(
-    settings: TransferConfig, question: _Question, protocol: str, name: str,
+    settings: TransferConfig, question: Question, protocol: str, name: str,
     answers: Sequence[np.ndarray],
 ) -> Judged:  # fmt: skip
     exam, subsets, floor = question.exam, question.subsets, question.floors
@@ -290,7 +198,7 @@ def _seen(rows: Splits, name: str, features: Features) -> Iterator[Splits]:
 
 
 def _probed(
-    settings: TransferConfig, question: _Question, protocol: str, name: str, features: Features
+    settings: TransferConfig, question: Question, protocol: str, name: str, features: Features
 ) -> list[np.ndarray]:
     """Answers from cached features: of the trained encoders, and of all random ones."""
     answers = [

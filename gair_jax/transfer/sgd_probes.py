@@ -17,9 +17,9 @@ import optax
 from jaxtyping import Array, Float, Int, Key
 
 from gair_jax.models.heads import Probe
+from gair_jax.transfer.moments import CONSTANT
 from gair_jax.transfer.probes import Rows, Splits, is_regression
 from gair_jax.transfer.settings import NonlinearConfig
-from gair_jax.transfer.solvers import CONSTANT
 
 BLOCK = 4096  # rows that are answered at a time: bounds the memory of all hidden layers together
 

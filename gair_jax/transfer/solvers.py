@@ -17,14 +17,12 @@ import optax
 from jaxtyping import Array, Bool, Float, Int
 
 from gair_jax.config import InputError
+from gair_jax.transfer.moments import Rows, blocks, dot, moments
 
-BLOCK = 4096  # rows at a time: bounds the memory of all logits together
 MOST_STEPS = 200  # of L-BFGS
 ARMIJO = 1e-4  # share of the expected gain that a step must bring
 ROUNDING = 1e-7  # of float32
 TOLERANCE = 1e-4  # of the gradient's norm, in coordinates in which the curvature is at most 1
-# A feature that varies less than this, of its mean, carries nothing: scaling it would amplify noise
-CONSTANT = 1e-6
 
 
 class Fits(NamedTuple):
@@ -40,28 +38,6 @@ class Fits(NamedTuple):
     def chosen(self, penalty: Int[np.ndarray, ' s']) -> 'Fits':
         """One penalty of each subset, by its position."""
         return Fits(*(np.stack([v[s, [p]] for s, p in enumerate(penalty)]) for v in self))
-
-
-class _Rows(NamedTuple):
-    """Rows in blocks [blocks, rows, ...], the last one filled up with rows of no subset."""
-
-    x: Float[Array, 'i b d']
-    y: Float[Array, 'i b k'] | Int[Array, 'i b']
-    used: Bool[Array, '*s i b']
-
-
-class _Moments(NamedTuple):
-    """Of each subset, in float64: how features and targets are spread, and hang together.
-
-    `gram` and `cross` are mean products of standardised features with each other, and with what
-    the targets differ from their mean; features that do not vary have the scale inf.
-    """
-
-    mean: Float[np.ndarray, 's d']
-    scale: Float[np.ndarray, 's d']
-    gram: Float[np.ndarray, 's d d']
-    target: Float[np.ndarray, 's k']
-    cross: Float[np.ndarray, 's d k']
 
 
 def ridge(
@@ -81,7 +57,7 @@ def ridge(
     Raises:
         InputError: a subset has no row.
     """
-    m = _moments(x, y, subsets)
+    m = moments(x, y, subsets)
     values, vectors = np.linalg.eigh(m.gram)
     rotated = np.swapaxes(vectors, 1, 2) @ m.cross
     shrunk = np.maximum(values, 0)[:, None] + np.asarray(penalties)[None, :, None]
@@ -113,7 +89,7 @@ def logistic(
     """
     if len(y) and not 0 <= y.min() <= y.max() < classes:
         raise InputError(f'classes: expected 0 to {classes - 1}, found {y.min()} to {y.max()}.')
-    m = _moments(x, np.zeros((len(x), 1)), subsets)
+    m = moments(x, np.zeros((len(x), 1)), subsets)
     values, vectors = np.linalg.eigh(m.gram)
     # The strongest first: each then starts where the one before ended.
     order = np.argsort(-np.asarray(penalties, np.float64))
@@ -123,7 +99,7 @@ def logistic(
     turn = vectors / m.scale[:, :, None]
     present = np.stack([np.isin(np.arange(classes), y[subset]) for subset in subsets])
     centre = x.mean(axis=0, dtype=np.float64)
-    rows = _blocks(x - centre, y.astype(np.int32), subsets)
+    rows = blocks(x - centre, y.astype(np.int32), subsets)
     given = [jnp.asarray(v, jnp.float32) for v in (m.mean - centre, turn, width, strength)]
     found, bias = _paths(_Path(rows, given[0], given[1], given[2], given[3], jnp.asarray(present)))
     back = np.argsort(order)
@@ -132,62 +108,13 @@ def logistic(
     return Fits(weights, np.where(present[:, None], bias, -np.inf))
 
 
-def _blocks(x: np.ndarray, y: np.ndarray, subsets: np.ndarray) -> _Rows:
-    size = min(BLOCK, len(x))
-    fill = -len(x) % size
-
-    def cut(rows: np.ndarray) -> Array:
-        padded = np.pad(rows, [(0, fill)] + [(0, 0)] * (rows.ndim - 1))
-        return jnp.asarray(padded.reshape(-1, size, *rows.shape[1:]))
-
-    used = np.pad(subsets, [(0, 0), (0, fill)]).reshape(len(subsets), -1, size)
-    return _Rows(cut(x.astype(np.float32)), cut(y), jnp.asarray(used))
-
-
-def _moments(x: np.ndarray, y: np.ndarray, subsets: np.ndarray) -> _Moments:
-    count = subsets.sum(axis=1)[:, None].astype(np.float64)
-    if not count.all():
-        raise InputError(f'probe: subset {int(np.argmin(count))} has no row to fit.')
-    share = subsets / count
-    mean, target = share @ x, share @ y
-    rows = _blocks(x, y.astype(np.float32), subsets)
-    gram, cross = (np.asarray(v, np.float64) for v in _products(rows, mean, target))
-    gram, cross = gram / count[..., None], cross / count[..., None]
-    spread = np.sqrt(np.einsum('sdd->sd', gram))
-    scale = np.where(spread > CONSTANT * (1 + np.abs(mean)), spread, np.inf)
-    return _Moments(
-        mean, scale, gram / scale[:, :, None] / scale[:, None, :], target, cross / scale[..., None]
-    )
-
-
-@jax.jit
-def _products(rows: _Rows, mean: Array, target: Array) -> tuple[Array, Array]:
-    """Sums of products of features, less their mean, with themselves and with targets."""
-
-    def of_subset(used: Array, mean: Array, target: Array) -> tuple[Array, Array]:
-        def add(sums: tuple[Array, Array], block: _Rows) -> tuple[tuple[Array, Array], None]:
-            z = jnp.where(block.used[:, None], block.x - mean[None], 0)
-            more = _dot(z.T, z), _dot(z.T, block.y - target[None])
-            return jax.tree.map(jnp.add, sums, more), None
-
-        d, k = len(mean), len(target)
-        start = jnp.zeros((d, d), jnp.float32), jnp.zeros((d, k), jnp.float32)
-        return jax.lax.scan(add, start, rows._replace(used=used))[0]
-
-    # One subset after the other: each is a large product, and holds a copy of its rows.
-    return jax.lax.map(
-        lambda own: of_subset(*own),
-        (rows.used, mean.astype(jnp.float32), target.astype(jnp.float32)),
-    )
-
-
 class _Path(NamedTuple):
     """One subset and, from the strongest, all penalties; or, without `*p`, one of them.
 
     `turn` leads from coordinates [d, k] to weights; within `width` of each the curvature is 1.
     """
 
-    rows: _Rows
+    rows: Rows
     mean: Float[Array, '*s d']
     turn: Float[Array, '*s d d']
     width: Float[Array, '*batch d']
@@ -198,7 +125,7 @@ class _Path(NamedTuple):
 @jax.jit
 def _paths(paths: _Path) -> tuple[Array, Array]:
     """Coordinates [s, p, d, k] and biases [s, p, k] of all subsets, side by side."""
-    of_subset = _Path(_Rows(None, None, 0), 0, 0, 0, None, 0)  # type: ignore[arg-type]
+    of_subset = _Path(Rows(None, None, 0), 0, 0, 0, None, 0)  # type: ignore[arg-type]
     return jax.vmap(_path, in_axes=(of_subset,))(paths)
 
 
@@ -267,39 +194,34 @@ def _value_and_slope(path: _Path, at: tuple[Array, Array]) -> tuple[Array, tuple
     u, bias = at
     width = path.width[:, None]
     value, (by_weights, by_bias) = _cross_entropy(
-        path.rows, path.mean, path.present, _dot(path.turn, width * u), bias
+        path.rows, path.mean, path.present, dot(path.turn, width * u), bias
     )
     # The eigenvectors do not change the norm of the standardised weights.
     penalty = path.strength / 2 * jnp.sum(jnp.square(width * u))
-    by_u = width * _dot(path.turn.T, by_weights) + path.strength * jnp.square(width) * u
+    by_u = width * dot(path.turn.T, by_weights) + path.strength * jnp.square(width) * u
     return value + penalty, (by_u, by_bias)
 
 
 def _cross_entropy(
-    rows: _Rows, mean: Array, present: Array, weights: Array, bias: Array
+    rows: Rows, mean: Array, present: Array, weights: Array, bias: Array
 ) -> tuple[Array, tuple[Array, Array]]:
     """The mean over the used rows, among the classes that are present, and its derivatives.
 
     In one pass over the blocks, so that no logits are kept.
     """
     # Of the rows less `mean`; taken out of the loop, one product serves all subsets.
-    shift = bias - _dot(mean, weights)
+    shift = bias - dot(mean, weights)
 
-    def add(sums: Any, block: _Rows) -> tuple[Any, None]:
-        logits = jnp.where(present[None], _dot(block.x, weights) + shift[None], -jnp.inf)
+    def add(sums: Any, block: Rows) -> tuple[Any, None]:
+        logits = jnp.where(present[None], dot(block.x, weights) + shift[None], -jnp.inf)
         log_p = jax.nn.log_softmax(logits)
         own = jnp.take_along_axis(log_p, block.y[:, None], axis=1)[:, 0]
         value = -jnp.sum(jnp.where(block.used, own, 0))
         error = jnp.exp(log_p) - jax.nn.one_hot(block.y, len(bias))
         error = jnp.where(block.used[:, None], error, 0)
-        return jax.tree.map(jnp.add, sums, (value, _dot(block.x.T, error), error.sum(axis=0))), None
+        return jax.tree.map(jnp.add, sums, (value, dot(block.x.T, error), error.sum(axis=0))), None
 
     start = jnp.float32(0), jnp.zeros_like(weights), jnp.zeros_like(bias)
     sums, _ = jax.lax.scan(add, start, rows)
     value, by_weights, by_bias = jax.tree.map(lambda v: v / rows.used.sum(), sums)
     return value, (by_weights - mean[:, None] * by_bias[None], by_bias)
-
-
-def _dot(a: Array, b: Array) -> Array:
-    """True float32, whatever the device's default is."""
-    return jnp.matmul(a, b, precision=jax.lax.Precision.HIGHEST)

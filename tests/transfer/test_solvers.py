@@ -5,7 +5,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression, Ridge
 
 from gair_jax.config import InputError
-from gair_jax.transfer import solvers
+from gair_jax.transfer import moments, solvers
 
 PENALTIES = (1e-1, 1e-3)
 
@@ -55,7 +55,7 @@ def test_logistic_equals_scikit_learn(problem):
 def test_blocks_change_nothing(problem, monkeypatch):
     x, y, values, subsets = problem
     whole = solvers.logistic(x, y, subsets, PENALTIES, 3), solvers.ridge(x, values, subsets, [1.0])
-    monkeypatch.setattr(solvers, 'BLOCK', 70)  # the last one is not full
+    monkeypatch.setattr(moments, 'BLOCK', 70)  # the last one is not full
     parts = solvers.logistic(x, y, subsets, PENALTIES, 3), solvers.ridge(x, values, subsets, [1.0])
     for a, b in zip(whole, parts, strict=True):
         np.testing.assert_allclose(a.outputs(x), b.outputs(x), atol=2e-3)
@@ -99,7 +99,7 @@ def test_the_slope_in_one_pass_is_that_of_the_plain_cross_entropy(rng):
         log_p = jax.nn.log_softmax((x - mean[None]) @ weights + bias[None])
         return -log_p[np.arange(20), y][used].mean()
 
-    rows = solvers._blocks(x, y.astype(np.int32), used[None])
+    rows = moments.blocks(x, y.astype(np.int32), used[None])
     rows = rows._replace(used=rows.used[0])
     expected = jax.value_and_grad(plain, argnums=(0, 1))(weights, bias)
     found = solvers._cross_entropy(rows, mean, jnp.ones(3, bool), weights, bias)
