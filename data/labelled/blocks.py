@@ -9,9 +9,9 @@ from gair_jax import sensors
 from gair_jax.builders import city_splits
 from gair_jax.config import InputError
 from gair_jax.geo import tiles
+from gair_jax.geo.blocks import spatial_blocks
 from gair_jax.input import raster_files
 from gair_jax.input.tables import listed
-from gair_jax.scores.intervals import spatial_blocks
 
 
 def _middle(path: pathlib.Path, sensor: str) -> np.ndarray:

@@ -5,6 +5,8 @@ from jaxtyping import Array, Float
 
 from gair_jax.models.transformer import dense, gelu
 
+Module = nn.Module  # for annotations outside this folder
+
 
 class ClipHead(nn.Module):
     """GeoCLIP's image head: CLIP features through one ReLU layer into the space of the places."""

@@ -83,10 +83,25 @@ def nearest_place(
 
     What is true there is a trivial prediction, of a class or a number, that knows no image.
     """
-    if not len(places):
-        raise InputError('places: expected at least one to be the nearest, found none.')
+    return nearest_places(places, lonlat, 1)[0][:, 0]
+
+
+def nearest_places(
+    places: Real[np.ndarray, 'm 2'], lonlat: Real[np.ndarray, 'n 2'], count: int
+) -> tuple[Integer[np.ndarray, 'n c'], Float[np.ndarray, 'n c']]:
+    """The nearest training places, the nearest first, and how far they are, radians.
+
+    Raises:
+      InputError: there are fewer than `count` places.
+    """
+    if len(places) < count:
+        raise InputError(
+            f'places: expected at least {count} to be the nearest, found {len(places)}.'
+        )
     # The nearest along the sphere is the nearest through it.
-    return scipy.spatial.KDTree(_directions(places)).query(_directions(lonlat))[1].astype(np.int64)
+    tree = scipy.spatial.KDTree(_directions(places))
+    chord, at = tree.query(_directions(lonlat), k=range(1, count + 1))
+    return at.astype(np.int64), 2 * np.arcsin(np.minimum(chord / 2, 1))
 
 
 def _mean(values: Float[np.ndarray, '*batch k']) -> Float[np.ndarray, '*batch']:

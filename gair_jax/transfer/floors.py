@@ -5,7 +5,7 @@ Each is an answer a subset of the training rows, the same that the probes beside
 
 import numpy as np
 
-from gair_jax.scores.regression import nearest_place
+from gair_jax.scores.regression import nearest_place, nearest_places
 
 
 def constant(targets: np.ndarray, subsets: np.ndarray, count: int) -> np.ndarray:
@@ -41,3 +41,26 @@ def nearest(
         int [s, m], or float [s, m, k].
     """
     return np.stack([targets[on][nearest_place(places[on], lonlat)] for on in subsets])
+
+
+def neighbours(
+    targets: np.ndarray, places: np.ndarray, lonlat: np.ndarray, count: int
+) -> np.ndarray:
+    """What the nearest training places say, each weighted by 1 / its distance.
+
+    Args:
+        targets: of the training rows: class int [n], or float [n, k].
+        places: of the training rows, degrees [n, 2].
+        lonlat: of the test rows, degrees [m, 2].
+        count: of neighbours, at most those there are. One at the very place decides alone.
+
+    Returns:
+        The class with most weight, int [m], or the weighted mean, float [m, k].
+    """
+    at, distance = nearest_places(places, lonlat, min(count, len(places)))
+    weight = 1 / np.maximum(distance, 1e-9)
+    if targets.ndim > 1:
+        return np.einsum('mc,mck->mk', weight / weight.sum(axis=1, keepdims=True), targets[at])
+    votes = np.zeros((len(lonlat), int(targets.max()) + 1))
+    np.add.at(votes, (np.arange(len(lonlat))[:, None], targets[at]), weight)
+    return votes.argmax(axis=1)

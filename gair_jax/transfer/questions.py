@@ -6,8 +6,8 @@ from typing import NamedTuple
 import numpy as np
 
 from gair_jax.config import InputError
+from gair_jax.geo.blocks import spatial_blocks
 from gair_jax.input.store import Store
-from gair_jax.scores.intervals import spatial_blocks
 from gair_jax.transfer import few_labels, floors
 from gair_jax.transfer.features import Drawn, draw
 from gair_jax.transfer.point_features import seen_by

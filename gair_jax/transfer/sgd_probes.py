@@ -1,4 +1,4 @@
-"""Probes fitted by AdamW on cached features, many at once: two layers (paper section 5), or one.
+"""Networks fitted by AdamW on features of all rows, many at once: probes, and encoders of places.
 
 All seeds and learning rates train side by side in one compiled program, over one copy of the rows;
 what is drawn (parameters, the order of rows) is drawn before, as it would compile for longer than
@@ -8,6 +8,7 @@ or by the squared error.
 """
 
 import functools
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -16,7 +17,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, Int, Key
 
-from gair_jax.models.heads import Probe
+from gair_jax.models.heads import Module, Probe
 from gair_jax.transfer.moments import CONSTANT
 from gair_jax.transfer.probes import Rows, Splits, is_regression
 from gair_jax.transfer.settings import NonlinearConfig
@@ -27,14 +28,28 @@ BLOCK = 4096  # rows that are answered at a time: bounds the memory of all hidde
 class Plan(NamedTuple):
     """What a program is compiled for, beside shapes."""
 
-    out: int
-    hidden: bool
+    network: Module
     classes: bool
     weight_decay: float
 
 
+def two_layers(out: int) -> Module:
+    """The probe of paper section 5, a sigmoid between two layers."""
+    return Probe(out, hidden=True)
+
+
+class Fitted(NamedTuple):
+    """What is fitted: a network for so many outputs, and whether it reads features standardised."""
+
+    network: Callable[[int], Module] = two_layers
+    standardised: bool = True
+
+
+PROBE = Fitted()
+
+
 class _Problem(NamedTuple):
-    """Standardised rows: y is class int [n] or float [n, k]."""
+    """Rows: y is class int [n] or float [n, k]."""
 
     x: Float[Array, 'n d']
     y: Int[Array, ' n'] | Float[Array, 'n k']
@@ -57,7 +72,7 @@ def predictions(
     subsets: np.ndarray,
     settings: NonlinearConfig,
     *,
-    hidden: bool = True,
+    fitted: Fitted = PROBE,
     seed: int = 0,
 ) -> np.ndarray:
     """Answers for the test rows of probes that are fitted on subsets of the training rows.
@@ -66,7 +81,7 @@ def predictions(
         splits: the rows.
         subsets: bool [s, n], which training rows are fitted.
         settings: how; a batch is at most the training rows.
-        hidden: with a hidden layer.
+        fitted: what.
         seed: the first of the probes' seeds.
 
     Returns:
@@ -78,36 +93,38 @@ def predictions(
     found = []
     for subset in subsets:
         train = Rows(*(values[subset] for values in splits.train))
-        found.append(of_subset(splits._replace(train=train), settings, seeds, hidden))
+        found.append(of_subset(splits._replace(train=train), settings, seeds, fitted))
     return np.concatenate(found)
 
 
-def _values(splits: Splits, settings: NonlinearConfig, seeds: range, hidden: bool) -> np.ndarray:
+def _values(splits: Splits, settings: NonlinearConfig, seeds: range, fitted: Fitted) -> np.ndarray:
     targets = splits.train.targets
     mean, scale = targets.mean(axis=0), targets.std(axis=0)
     scale = np.where(scale > 0, scale, 1.0)
     wanted = [((rows.targets - mean) / scale).astype(np.float32) for rows in splits[:2]]
-    found = _outputs(splits, wanted, targets.shape[1], settings, seeds, hidden)
+    found = _outputs(splits, wanted, targets.shape[1], settings, seeds, fitted)
     return found * scale + mean
 
 
-def _classes(splits: Splits, settings: NonlinearConfig, seeds: range, hidden: bool) -> np.ndarray:
+def _classes(splits: Splits, settings: NonlinearConfig, seeds: range, fitted: Fitted) -> np.ndarray:
     classes, own = np.unique(splits.train.targets, return_inverse=True)
     # A class of val that was never fitted is never answered rightly.
     at = np.searchsorted(classes, splits.val.targets).clip(max=len(classes) - 1)
     val = np.where(classes[at] == splits.val.targets, at, -1)
     wanted = [own.astype(np.int32), val.astype(np.int32)]
-    found = _outputs(splits, wanted, len(classes), settings, seeds, hidden)
+    found = _outputs(splits, wanted, len(classes), settings, seeds, fitted)
     return classes[found.argmax(axis=-1)]
 
 
 def _outputs(
     splits: Splits, wanted: list[np.ndarray], out: int, settings: NonlinearConfig, seeds: range,
-    hidden: bool,
+    fitted: Fitted,
 ) -> np.ndarray:  # fmt: skip
     """Outputs [seeds, n, out] for the test rows."""
-    x, val_x, test_x = _standardised(splits)
-    plan = Plan(out, hidden, wanted[0].ndim == 1, settings.weight_decay)
+    x, val_x, test_x = (
+        _standardised(splits) if fitted.standardised else [rows.features for rows in splits]
+    )
+    plan = Plan(fitted.network(out), wanted[0].ndim == 1, settings.weight_decay)
     keys = [jax.random.key(seed) for seed in seeds]
     params = jax.tree.map(lambda *own: jnp.stack(own), *(_drawn(k, plan, x.shape[1]) for k in keys))
     orders = np.stack([_order(len(x), settings, seed) for seed in seeds])
@@ -137,7 +154,7 @@ def _standardised(splits: Splits) -> list[np.ndarray]:
 
 @functools.partial(jax.jit, static_argnames=('plan', 'width'))
 def _drawn(key: Key[Array, ''], plan: Plan, width: int) -> Any:
-    return _probe(plan).init(key, jnp.zeros((1, width)))
+    return plan.network.init(key, jnp.zeros((1, width)))
 
 
 @functools.partial(jax.jit, static_argnames='plan')
@@ -187,10 +204,6 @@ def _kept(lane: _Lane, problem: _Problem, plan: Plan) -> _Lane:
     return lane._replace(best=best, value=jnp.where(better, value, lane.value))
 
 
-def _probe(plan: Plan) -> Probe:
-    return Probe(plan.out, plan.hidden)
-
-
 def _matrices(params: Any) -> Any:
     """What decays."""
     return jax.tree.map(lambda leaf: leaf.ndim > 1, params)
@@ -198,7 +211,7 @@ def _matrices(params: Any) -> Any:
 
 def _loss(params: Any, x: Array, y: Array, plan: Plan) -> Array:
     """The mean cross entropy, or squared error of standardised targets."""
-    outputs: Any = _probe(plan).apply(params, x)
+    outputs: Any = plan.network.apply(params, x)
     if plan.classes:
         return optax.softmax_cross_entropy_with_integer_labels(outputs, y).mean()
     return jnp.mean(jnp.square(outputs - y))
@@ -206,4 +219,4 @@ def _loss(params: Any, x: Array, y: Array, plan: Plan) -> Array:
 
 def _answer(params: Any, x: Array, plan: Plan) -> Array:
     """Outputs of any number of rows."""
-    return jax.lax.map(lambda row: _probe(plan).apply(params, row[None])[0], x, batch_size=BLOCK)
+    return jax.lax.map(lambda row: plan.network.apply(params, row[None])[0], x, batch_size=BLOCK)

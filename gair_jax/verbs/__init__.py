@@ -8,6 +8,7 @@ VERBS = (
     'train',
     'first_look',
     'transfer',
+    'places',
     'data',
     'embed',
     'convert',

@@ -4,7 +4,7 @@ from PIL import Image
 
 from gair_jax.builders import catalogue, labelled
 from gair_jax.config import InputError
-from gair_jax.scores.intervals import spatial_blocks
+from gair_jax.geo.blocks import spatial_blocks
 from tests.builders import made, scenes
 
 

@@ -8,6 +8,7 @@ from tests.parity import (
     baselines,
     decoders,
     encoders,
+    geo_bias,
     locations,
     losses,
     preprocessing,
@@ -19,7 +20,17 @@ from tests.parity.kinds import KINDS, Data, FileMissing
 
 __all__ = ['KINDS', 'Data', 'Result', 'run']
 # Imported for the kinds that they register.
-MODULES = (baselines, decoders, encoders, locations, losses, preprocessing, protocol, queries)
+MODULES = (
+    baselines,
+    decoders,
+    encoders,
+    geo_bias,
+    locations,
+    losses,
+    preprocessing,
+    protocol,
+    queries,
+)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,10 +1,12 @@
 import numpy as np
 import pytest
 
+from gair_jax.models.heads import Probe
 from gair_jax.transfer import sgd_probes
 from gair_jax.transfer.probes import Rows, Splits
 from gair_jax.transfer.settings import NonlinearConfig
 
+ONE, TWO = sgd_probes.Fitted(Probe), sgd_probes.Fitted()
 # Of the same sizes, so that a program serves several tests.
 CONVEX = NonlinearConfig(rates=(3e-2,), batch=50, epochs=60, weight_decay=0.0, seeds=2)
 
@@ -29,7 +31,8 @@ def _xor(rng, n):
 
 def _answers(splits, *, rates=(1e-3, 0.03), seed=0, hidden=True):
     settings = NonlinearConfig(rates=rates, batch=50, epochs=40, seeds=2)
-    return sgd_probes.predictions(splits, _all(splits), settings, seed=seed, hidden=hidden)
+    fitted = TWO if hidden else ONE
+    return sgd_probes.predictions(splits, _all(splits), settings, seed=seed, fitted=fitted)
 
 
 def _all(splits):
@@ -42,7 +45,7 @@ def _accuracy(answers, rows):
 
 def test_a_linear_probe_reaches_the_closed_form():
     splits = _splits(_linear)
-    found = sgd_probes.predictions(splits, _all(splits), CONVEX, hidden=False)
+    found = sgd_probes.predictions(splits, _all(splits), CONVEX, fitted=ONE)
     x = [np.column_stack([rows.features, np.ones(len(rows.features))]) for rows in splits]
     expected = x[2] @ np.linalg.lstsq(x[0], splits.train.targets, rcond=None)[0]
     assert found.shape == (2, 100, 2)
@@ -104,6 +107,6 @@ def test_a_feature_that_does_not_vary_is_harmless():
     fixed = splits.with_features([r.features * [1, 1, 1, 0] + [0, 0, 0, 7] for r in splits])
     moved = splits.with_features([r.features * [1, 1, 1, 0] for r in splits])
     found, expected = (
-        sgd_probes.predictions(s, _all(s), CONVEX, hidden=False) for s in (fixed, moved)
+        sgd_probes.predictions(s, _all(s), CONVEX, fitted=ONE) for s in (fixed, moved)
     )
     np.testing.assert_array_equal(found, expected)

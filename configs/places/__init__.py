@@ -1,0 +1,1 @@
+"""Location encoders on a table of labelled places."""

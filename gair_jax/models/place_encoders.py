@@ -1,0 +1,199 @@
+"""Encoders of places by name: what a place is encoded as on the host, and the network behind it.
+
+Encodings are float64 NumPy (see `geo.frequency_encodings`) and do not change in training. Radii are
+in the unit of each encoding: degrees of grid and theory; of spheres the angle that is scaled is in
+radians, so that 1 is the place's own angle.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import linen as nn
+from jaxtyping import Array, Float
+
+from gair_jax.config import InputError
+from gair_jax.geo import anchor_encodings, frequency_encodings
+from gair_jax.geo.projection import equal_earth
+from gair_jax.geo.spherical_harmonics import spherical_harmonics
+from gair_jax.models.location import Branch, LocationSpec
+from gair_jax.models.place_networks import FeedForward, Residual, Siren, Tile
+
+# What each is, and its smallest and largest radius and number of frequencies where it has scales.
+NAMES = {
+    'wrap': 'sin and cos of both angles, a residual network (Mac Aodha et al. 2019)',
+    'wrap_ffn': 'the same angles, a feed-forward network',
+    'xyz': 'the unit vector',
+    'nerf': 'the unit vector at 16 octaves (Mildenhall et al. 2020)',
+    'rbf': 'distances to training places, as a Gaussian',
+    'rff': 'random Fourier features of one scale (Rahimi and Recht 2007)',
+    'tile': 'a learnt row for each cell of a grid',
+    'grid': 'Space2Vec-grid (Mai et al. 2020)',
+    'theory': 'Space2Vec-theory',
+    'sphere_c': 'Sphere2Vec-sphereC (Mai et al. 2023)',
+    'sphere_c_plus': 'Sphere2Vec-sphereC+',
+    'sphere_m': 'Sphere2Vec-sphereM',
+    'sphere_m_plus': 'Sphere2Vec-sphereM+',
+    'dfs': 'Sphere2Vec-dfs, the double Fourier sphere',
+    'harmonics': 'spherical harmonics',
+    'satclip': 'spherical harmonics and a SIREN (Klemmer et al. 2025)',
+    'geoclip': 'random Fourier features of three scales on Equal Earth (GeoCLIP, GAIR)',
+}
+RADII = {
+    'grid': (0.02, 360.0), 'theory': (0.02, 360.0), 'sphere_c': (0.002, 1.0),
+    'sphere_c_plus': (0.002, 1.0), 'sphere_m': (0.002, 1.0), 'sphere_m_plus': (0.002, 1.0),
+    'dfs': (0.02, 1.0),
+}  # fmt: skip
+SIGMAS = (1.0, 16.0, 256.0)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class EncoderSizes:
+    """Sizes that all encoders share; 0 is an encoder's own.
+
+    Attributes:
+      width: of the embedding.
+      hidden: widths of the hidden layers.
+      frequencies: of an encoding with scales; of rff and each scale of geoclip.
+      min_radius, max_radius: of an encoding with scales.
+      degrees: of spherical harmonics.
+      anchors: of rbf; at most the training places.
+      kernel: standard deviation: of rbf, degrees; of rff's directions, for places in -1..1.
+      cell: side of a cell of tile, degrees.
+    """
+
+    width: int = 256
+    hidden: tuple[int, ...] = (512,)
+    frequencies: int = 0
+    min_radius: float = 0.0
+    max_radius: float = 0.0
+    degrees: int = 20
+    anchors: int = 200
+    kernel: float = 0.0
+    cell: float = 2.0
+
+
+class PlaceEncoder(NamedTuple):
+    """An encoding, float [n, 2] degrees to float32 [n, f], and the network that reads it."""
+
+    encode: Callable[[np.ndarray], np.ndarray]
+    network: nn.Module
+
+
+class Scales(nn.Module):
+    """GeoCLIP's networks, one for each scale of Fourier features, whose answers are added."""
+
+    spec: LocationSpec
+
+    @nn.compact
+    def __call__(self, x: Float[Array, 'n f']) -> Float[Array, 'n d']:
+        """Embeddings of the features of all scales, side by side."""
+        scales = len(self.spec.sigma)
+        parts = jnp.moveaxis(x.reshape(len(x), scales, -1), 1, 0)
+        branches = nn.vmap(Branch, variable_axes={'params': 0}, split_rngs={'params': True})
+        return jnp.sum(branches(self.spec, name='branches')(parts), axis=0)
+
+
+class Answer(nn.Module):
+    """A linear map of a place's embedding to what is asked."""
+
+    network: nn.Module
+    out: int
+
+    @nn.compact
+    def __call__(self, x: Float[Array, 'n f']) -> Float[Array, 'n k']:
+        """Values, or logits, of encoded places."""
+        return nn.Dense(self.out, name='answer')(self.network(x))
+
+
+def build(name: str, sizes: EncoderSizes, places: np.ndarray, seed: int = 0) -> PlaceEncoder:
+    """An encoder.
+
+    Args:
+      name: of `NAMES`.
+      sizes: of it.
+      places: training places, degrees [n, 2]: rbf draws its anchors from them.
+      seed: of anchors and random features.
+
+    Raises:
+      InputError: a name or size that cannot be.
+    """
+    if name not in NAMES:
+        raise InputError(f'encoders: expected one of {", ".join(NAMES)}, found {name!r}.')
+    encode = _encoding(name, sizes, places, np.random.default_rng(seed))
+    return PlaceEncoder(lambda x: encode(x).astype(np.float32), _network(name, sizes))
+
+
+def _encoding(
+    name: str, sizes: EncoderSizes, places: np.ndarray, rng: np.random.Generator
+) -> Callable[[np.ndarray], np.ndarray]:
+    if name in RADII:
+        own = RADII[name]
+        radii = sizes.min_radius or own[0], sizes.max_radius or own[1]
+        count = sizes.frequencies or (8 if name == 'dfs' else 64)
+        scales = frequency_encodings.frequencies(count, *radii)
+        return functools.partial(frequency_encodings.SCALED[name], scales=scales)
+    if name in ('harmonics', 'satclip'):
+        return functools.partial(spherical_harmonics, degrees=sizes.degrees)
+    if name == 'geoclip':
+        return _fourier_of_projection(sizes.frequencies or 256, rng)
+    if name == 'rff':
+        count = sizes.frequencies or 512
+        directions = rng.normal(0, sizes.kernel or 20.0, (2, count))
+        shift = rng.uniform(0, 2 * np.pi, count)
+        return functools.partial(anchor_encodings.rff, directions=directions, shift=shift)
+    if name == 'rbf':
+        drawn = rng.choice(len(places), min(sizes.anchors, len(places)), replace=False)
+        width = sizes.kernel or 5.0
+        return functools.partial(anchor_encodings.rbf, anchors=places[drawn], width=width)
+    if name == 'tile':
+        return lambda x: anchor_encodings.cell_of(x, anchor_encodings.WORLD, sizes.cell)[:, None]
+    simple = {'xyz': frequency_encodings.unit_vectors, 'nerf': frequency_encodings.nerf}
+    return simple.get(name, frequency_encodings.wrap)
+
+
+def _fourier_of_projection(
+    count: int, rng: np.random.Generator
+) -> Callable[[np.ndarray], np.ndarray]:
+    frequencies = np.array(SIGMAS)[:, None, None] * rng.normal(size=(len(SIGMAS), count, 2))
+
+    def encode(places: np.ndarray) -> np.ndarray:
+        projected = equal_earth(places.astype(np.float64))
+        phase = 2 * np.pi * np.einsum('nk,sfk->nsf', projected, frequencies)
+        waves = np.concatenate([np.cos(phase), np.sin(phase)], axis=-1)
+        return waves.reshape(len(places), -1)
+
+    return encode
+
+
+class _Rows(nn.Module):
+    """`Tile` of cells that come as numbers."""
+
+    cells: int
+    out: int
+
+    @nn.compact
+    def __call__(self, x: Float[Array, 'n 1']) -> Float[Array, 'n d']:
+        return jax.nn.relu(Tile(self.cells, self.out, name='tile')(x[:, 0].astype(jnp.int32)))
+
+
+def _network(name: str, sizes: EncoderSizes) -> nn.Module:
+    if name == 'wrap':
+        return Residual(sizes.width, dropout=0.0)
+    if name == 'satclip':
+        return Siren(sizes.width, sizes.hidden, dropout=0.0)
+    if name == 'tile':
+        rows, columns = anchor_encodings.cells(anchor_encodings.WORLD, sizes.cell)
+        return _Rows(rows * columns, sizes.width)
+    if name == 'geoclip':
+        count = sizes.frequencies or 256
+        return Scales(
+            LocationSpec(
+                sigma=SIGMAS, frequencies=count, hidden=sizes.hidden, embed_dim=sizes.width
+            )
+        )
+    return FeedForward(sizes.width, sizes.hidden, dropout=0.0)

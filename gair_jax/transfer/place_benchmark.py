@@ -1,0 +1,140 @@
+"""Location encoders on labelled places: each trained from scratch, beside what neighbours know.
+
+A run is one encoder on one split. What it scores is kept on disk under a key of rows, settings and
+encoder, so that a stopped table goes on behind its last run.
+"""
+
+import dataclasses
+import functools
+import hashlib
+import json
+import os
+import pathlib
+import time
+from typing import Any
+
+import numpy as np
+
+from gair_jax.models.place_encoders import Answer, build
+from gair_jax.train.metrics_writer import ProgressBar
+from gair_jax.transfer import floors, place_rows, sgd_probes
+from gair_jax.transfer.place_rows import PARTS, Parts, Places
+from gair_jax.transfer.place_settings import PlacesConfig, check
+from gair_jax.transfer.probes import Rows, Splits
+from gair_jax.transfer.questions import MAIN
+from gair_jax.transfer.scoring import Exam, mark
+
+# No encoder: the commonest class or the mean, the nearest training place, and several of them.
+FLOORS = ('guess', 'nearest', 'neighbours')
+
+
+def evaluate(settings: PlacesConfig, folder: pathlib.Path) -> list[dict[str, Any]]:
+    """An entry for each floor and encoder on each split.
+
+    Args:
+        settings: the table, the encoders, the splits.
+        folder: keeps what each run scored.
+
+    Returns:
+        Entries with split, name, kind, metric, higher_is_better, score, interval, scores (all, as
+        `scoring.mark` describes them), seconds, train_rows, test_rows and copies (test rows at the
+        place of a training row).
+
+    Raises:
+        InputError: the settings or the table cannot be used.
+    """
+    check(settings)
+    places = place_rows.read(settings)
+    drawn = {split: place_rows.parts(settings, places, split) for split in settings.splits}
+    asked = [(split, name) for split in drawn for name in (*FLOORS, *settings.names())]
+    found = []
+    with ProgressBar('encoders', len(asked)) as bar:
+        for split, name in asked:
+            found.append(_kept(settings, places, drawn[split], split, name, folder))
+            bar.update(len(found), f'{split} {name} {found[-1]["score"]:.3f}')
+    return found
+
+
+def _kept(
+    settings: PlacesConfig, places: Places, rows: Parts, split: str, name: str,
+    folder: pathlib.Path,
+) -> dict[str, Any]:  # fmt: skip
+    """What a run scored, from disk where it was run before."""
+    path = folder / f'{_key(settings, places, rows, name)}.json'
+    if path.exists():
+        return json.loads(path.read_text(encoding='utf-8'))
+    entry = _run(settings, places, rows, split, name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix('.part')
+    part.write_text(json.dumps(entry), encoding='utf-8')
+    os.replace(part, path)
+    return entry
+
+
+def _key(settings: PlacesConfig, places: Places, rows: Parts, name: str) -> str:
+    """Of all that a run depends on."""
+    own = {
+        key: value
+        for key, value in dataclasses.asdict(settings).items()
+        if key not in ('table', 'target', 'encoders', 'splits')
+    }
+    digest = hashlib.sha256(json.dumps([name, places.classes, own], sort_keys=True).encode())
+    for array in (places.lonlat, places.targets, *rows):
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()[:24]
+
+
+def _run(
+    settings: PlacesConfig, places: Places, rows: Parts, split: str, name: str
+) -> dict[str, Any]:
+    kind = 'class' if places.classes else 'regression'
+    groups = np.unique(rows.groups[rows.test], return_inverse=True)[1]
+    exam = Exam(
+        kind, places.classes or (settings.target,), places.targets[rows.test], groups,
+        int(groups.max()) + 1, MAIN[kind], settings.seed,
+    )  # fmt: skip
+    start = time.perf_counter()
+    answers = (_floor if name in FLOORS else _encoder)(settings, places, rows, name)
+    marks = mark(exam, answers)
+    return {
+        'split': split,
+        'name': name,
+        'kind': kind,
+        'metric': exam.metric,
+        'higher_is_better': exam.higher_is_better,
+        'score': marks.value(exam.metric),
+        'interval': marks.interval(exam.metric),
+        'scores': marks.described,
+        'seconds': round(time.perf_counter() - start, 2),
+        'train_rows': int(rows.train.sum()),
+        'test_rows': int(rows.test.sum()),
+        'copies': place_rows.copies(places, rows),
+    }
+
+
+def _floor(settings: PlacesConfig, places: Places, rows: Parts, name: str) -> np.ndarray:
+    """Answers [1, n] or [1, n, k] without any encoder; they know train and val."""
+    known = rows.train | rows.val
+    targets, every = places.targets[known], np.ones((1, int(known.sum())), bool)
+    if name == 'guess':
+        return floors.constant(targets, every, int(rows.test.sum()))
+    here, there = places.lonlat[known], places.lonlat[rows.test]
+    if name == 'nearest':
+        return floors.nearest(targets, every, here, there)
+    return floors.neighbours(targets, here, there, settings.neighbours)[None]
+
+
+def _encoder(settings: PlacesConfig, places: Places, rows: Parts, name: str) -> np.ndarray:
+    """Answers [seeds, n] or [seeds, n, k] of an encoder trained from scratch."""
+    sizes = settings.encoder_sizes()
+    encoder = build(name, sizes, places.lonlat[rows.train], settings.seed)
+    features = encoder.encode(places.lonlat)
+    splits = Splits(
+        *(
+            Rows(features[part], places.targets[part], rows.groups[part])
+            for part in (getattr(rows, which) for which in PARTS)
+        )
+    )
+    fitted = sgd_probes.Fitted(functools.partial(Answer, encoder.network), standardised=False)
+    subsets = np.ones((1, len(splits.train.targets)), bool)
+    return sgd_probes.predictions(splits, subsets, settings.fit, fitted=fitted, seed=settings.seed)

@@ -1,0 +1,96 @@
+"""What `gair places` reads, trains and compares (configs/places/)."""
+
+import dataclasses
+
+from gair_jax.config import InputError, setting
+from gair_jax.models.place_encoders import NAMES, EncoderSizes
+from gair_jax.transfer.settings import NonlinearConfig
+
+SPLITS = ('table', 'random', 'blocks')
+KINDS = ('', 'class', 'regression')
+
+
+@dataclasses.dataclass(kw_only=True)
+class SizesConfig:
+    """Sizes of encoders, see `place_encoders.EncoderSizes`; 0 is an encoder's own."""
+
+    width: int = setting(256, 'run', 'of the embedding')
+    hidden: tuple[int, ...] = setting((512,), 'run', 'widths of hidden layers')
+    frequencies: int = setting(0, 'run', 'of encodings with scales, rff and geoclip')
+    min_radius: float = setting(0.0, 'run', 'smallest radius of encodings with scales')
+    max_radius: float = setting(0.0, 'run', 'largest radius of encodings with scales')
+    degrees: int = setting(20, 'run', 'of spherical harmonics')
+    anchors: int = setting(200, 'run', 'of rbf')
+    kernel: float = setting(0.0, 'run', 'standard deviation of rbf (degrees) and rff')
+    cell: float = setting(2.0, 'run', 'side of a cell of tile, degrees')
+
+
+@dataclasses.dataclass(kw_only=True)
+class FitConfig(NonlinearConfig):
+    """How the networks are fitted: AdamW at a constant rate."""
+
+    rates: tuple[float, ...] = setting((1e-3, 3e-3), 'run', 'learning rates; val chooses')
+    batch: int = setting(1024, 'run', 'rows a step at most; all of fewer training rows')
+    epochs: int = setting(30, 'run', 'passes over the training rows; val chooses after which')
+    weight_decay: float = setting(0.0, 'run', 'decoupled decay; not on biases')
+    seeds: int = setting(1, 'run', 'of parameters and order; scores are means over them')
+
+
+@dataclasses.dataclass(kw_only=True)
+class PlacesConfig:
+    """Location encoders trained from scratch on labels of places, each beside its neighbours."""
+
+    table: str = setting('', 'run', '.csv or .parquet with columns lon, lat and the target')
+    target: str = setting('', 'run', 'column of the labels')
+    kind: str = setting('', 'run', "class or regression; '' is regression of numbers")
+    encoders: tuple[str, ...] = setting((), 'run', f'() is all: {", ".join(NAMES)}')
+    splits: tuple[str, ...] = setting(
+        ('random', 'blocks'),
+        'run',
+        'random; blocks (whole cells of block_degrees); table (its column split)',
+    )
+    block_degrees: float = setting(5.0, 'run', 'side of the blocks of a split, degrees')
+    test_share: float = setting(0.2, 'run', 'of all rows that are scored, 0..1')
+    val_share: float = setting(0.1, 'run', 'of the other rows, which choose rate and epoch, 0..1')
+    rows: int = setting(0, 'run', 'of the table at most, drawn; 0: all')
+    neighbours: int = setting(10, 'run', 'training places of the floor weighted by 1 / distance')
+    seed: int = setting(0, 'run', 'of splits, encodings and networks')
+    sizes: SizesConfig = dataclasses.field(default_factory=SizesConfig)
+    fit: FitConfig = dataclasses.field(default_factory=FitConfig)
+
+    def names(self) -> tuple[str, ...]:
+        """Of the encoders that are asked for."""
+        return tuple(self.encoders) or tuple(NAMES)
+
+    def encoder_sizes(self) -> EncoderSizes:
+        """As the encoders take them."""
+        return EncoderSizes(**dataclasses.asdict(self.sizes))
+
+
+def check(settings: PlacesConfig) -> None:
+    """Refuses values that no table could make sense of."""
+    for name in ('table', 'target'):
+        if not getattr(settings, name):
+            raise InputError(f'{name}: expected a name, found none.')
+    for name, known in (('encoders', tuple(NAMES)), ('splits', SPLITS)):
+        values = getattr(settings, name)
+        if odd := [value for value in values if value not in known]:
+            raise InputError(f'{name}: expected {", ".join(known)}, found {odd[0]!r}.')
+        if twice := [value for value in values if values.count(value) > 1]:
+            raise InputError(f'{name}: expected each once, found {twice[0]!r} twice.')
+    if not settings.splits:
+        raise InputError('splits: expected at least one, found none.')
+    if settings.kind not in KINDS:
+        raise InputError(f'kind: expected class or regression, found {settings.kind!r}.')
+    for name in ('test_share', 'val_share'):
+        if not 0 < getattr(settings, name) < 1:
+            raise InputError(f'{name}: expected 0..1, found {getattr(settings, name)}.')
+    least = {'rows': 0, 'neighbours': 1, 'block_degrees': 1e-6}
+    for name, bound in least.items():
+        if not getattr(settings, name) >= bound:
+            raise InputError(f'{name}: expected {bound} or more, found {getattr(settings, name)}.')
+    sizes = {'width': 1, 'frequencies': 0, 'degrees': 1, 'anchors': 1, 'kernel': 0, 'cell': 0.01}
+    for name, bound in sizes.items():
+        found = getattr(settings.sizes, name)
+        if not found >= bound:
+            raise InputError(f'sizes.{name}: expected {bound} or more, found {found}.')

@@ -1,0 +1,241 @@
+"""Encoders of places on a table: what is read, split, fitted, scored and kept."""
+
+import io
+import json
+import pathlib
+import re
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+import pytest
+from rich.console import Console
+
+from gair_jax import cli
+from gair_jax.models import place_encoders
+from gair_jax.models.place_encoders import EncoderSizes
+from gair_jax.report import places as report
+from gair_jax.transfer import floors, place_benchmark, place_rows
+from gair_jax.transfer.place_settings import FitConfig, PlacesConfig, SizesConfig
+
+CONFIG = pathlib.Path(__file__).resolve().parents[2] / 'configs/places/table.py'
+
+
+def frame(count=300, seed=0):
+    """A smooth number and a class of places within Europe."""
+    rng = np.random.default_rng(seed)
+    lon, lat = rng.uniform(-10, 30, count), rng.uniform(35, 60, count)
+    value = np.sin(lon / 6) + np.cos(lat / 4)
+    kind = np.where(value > 0.5, 'warm', np.where(value > -0.5, 'mild', 'cold'))
+    return pd.DataFrame({'lon': lon, 'lat': lat, 'value': value, 'kind': kind})
+
+
+@pytest.fixture
+def table(tmp_path):
+    frame().to_csv(tmp_path / 'places.csv', index=False)
+    return tmp_path / 'places.csv'
+
+
+def settings(table, **changed):
+    made = PlacesConfig(table=str(table), target='value', encoders=('grid', 'tile'))
+    made.fit = FitConfig(rates=(1e-2,), batch=100, epochs=40)
+    made.sizes = SizesConfig(width=16, hidden=(32,), frequencies=8, min_radius=3.0)
+    for name, value in changed.items():
+        setattr(made, name, value)
+    return made
+
+
+def test_a_smooth_number_is_learnt_and_floors_stand_beside_it(table, tmp_path):
+    found = place_benchmark.evaluate(settings(table), tmp_path / 'runs')
+    names = [(entry['split'], entry['name']) for entry in found]
+    every = ('guess', 'nearest', 'neighbours', 'grid', 'tile')
+    assert names == [(split, name) for split in ('random', 'blocks') for name in every]
+    scores = dict(zip(names, (entry['score'] for entry in found), strict=True))
+    assert scores['random', 'grid'] > 0.8 > 0.01 > scores['random', 'guess']
+    assert scores['random', 'nearest'] > 0.9
+    for entry in found:
+        low, high = entry['interval']
+        assert low <= entry['score'] <= high
+        assert entry['test_rows'] == pytest.approx(60, abs=15)
+
+
+def test_classes_are_told_from_text(table, tmp_path):
+    made = settings(table, target='kind', splits=('random',), encoders=('grid',))
+    found = {e['name']: e for e in place_benchmark.evaluate(made, tmp_path / 'runs')}
+    assert found['grid']['metric'] == 'accuracy'
+    assert found['grid']['score'] > found['guess']['score'] + 0.2
+    assert set(found['grid']['scores']['f1']) == {'cold', 'mild', 'warm'}
+
+
+@pytest.mark.slow
+def test_a_table_goes_on_behind_its_last_run(table, tmp_path, monkeypatch):
+    made = settings(table, splits=('random',))
+    run, seen = place_benchmark._run, []
+
+    def counted(settings, places, rows, split, name):
+        seen.append(name)
+        if name == 'tile' and seen.count('tile') == 1:
+            raise KeyboardInterrupt
+        return run(settings, places, rows, split, name)
+
+    monkeypatch.setattr(place_benchmark, '_run', counted)
+    with pytest.raises(KeyboardInterrupt):
+        place_benchmark.evaluate(made, tmp_path / 'runs')
+    found = place_benchmark.evaluate(made, tmp_path / 'runs')
+    assert seen == ['guess', 'nearest', 'neighbours', 'grid', 'tile', 'tile']
+    assert place_benchmark.evaluate(made, tmp_path / 'runs') == found
+    made.sizes.width = 8
+    place_benchmark.evaluate(made, tmp_path / 'runs')
+    assert len(seen) == 6 + 5  # other sizes are other runs
+
+
+def test_blocks_are_whole_in_one_part_and_rows_are_drawn_otherwise(table):
+    made = settings(table)
+    read = place_rows.read(made)
+    blocks = place_rows.parts(made, read, 'blocks')
+    cells = np.floor((read.lonlat + [180, 90]) / 5) @ [100, 1]
+    home = np.select([blocks.train, blocks.val, blocks.test], [0, 1, 2])
+    assert len(np.unique(cells)) == len(np.unique(np.stack([cells, home]), axis=1).T)
+    for rows in (blocks, place_rows.parts(made, read, 'random')):
+        assert (rows.train.astype(int) + rows.val + rows.test == 1).all()
+        assert rows.test.mean() == pytest.approx(0.2, abs=0.05)
+        assert rows.val.sum() / (~rows.test).sum() == pytest.approx(0.1, abs=0.05)
+
+
+def test_the_split_of_the_table_is_taken_and_val_is_drawn_where_it_has_none(tmp_path):
+    rows = frame()
+    rows['split'] = np.where(rows['lon'] > 20, 'test', 'train')
+    rows.to_parquet(tmp_path / 'places.parquet')
+    made = settings(tmp_path / 'places.parquet')
+    read = place_rows.read(made)
+    found = place_rows.parts(made, read, 'table')
+    np.testing.assert_array_equal(found.test, read.lonlat[:, 0] > 20)
+    assert found.val.any() and not (found.val & (found.train | found.test)).any()
+
+
+def test_rows_without_a_label_are_left_out_and_copies_are_counted(tmp_path):
+    rows = frame(100)
+    rows.loc[:9, 'value'] = np.nan
+    rows.loc[50:, ['lon', 'lat']] = rows.loc[40, ['lon', 'lat']].to_numpy()
+    rows.to_csv(tmp_path / 'places.csv', index=False)
+    made = settings(tmp_path / 'places.csv')
+    read = place_rows.read(made)
+    assert len(read.targets) == 90
+    found = place_rows.parts(made, read, 'random')
+    same = (read.lonlat == read.lonlat[-1]).all(axis=1)
+    assert place_rows.copies(read, found) == (found.test & same).sum() > 0
+
+
+def test_neighbours_are_weighted_by_their_distance():
+    places = np.array([[0.0, 0.0], [0.0, 3.0], [90.0, 0.0]])
+    here = np.array([[0.0, 1.0], [0.0, 3.0]])
+    numbers = floors.neighbours(np.array([[1.0], [4.0], [9.0]]), places, here, 2)
+    # 1 degree from the first, 2 from the second: weights 2 to 1; the second is at its own place.
+    np.testing.assert_allclose(numbers[:, 0], [2.0, 4.0], atol=1e-6)
+    classes = floors.neighbours(np.array([1, 0, 0]), places, here, 3)
+    assert classes.tolist() == [1, 0]
+
+
+@pytest.mark.parametrize('name', place_encoders.NAMES)
+def test_every_encoder_turns_places_into_embeddings(name):
+    places = np.random.default_rng(0).uniform([-180, -90], [180, 90], (12, 2))
+    sizes = EncoderSizes(width=8, hidden=(16,), degrees=5, anchors=6, frequencies=4)
+    made = place_encoders.build(name, sizes, places)
+    features = made.encode(places)
+    assert features.dtype == np.float32 and np.isfinite(features).all()
+    given = jnp.asarray(features)
+    params = made.network.init(jax.random.key(0), given)
+    found = made.network.apply(params, given)
+    assert found.shape == (12, 8) and np.isfinite(found).all()
+    again = place_encoders.build(name, sizes, places).encode(places)
+    np.testing.assert_array_equal(again, features)
+
+
+def changed(path, **columns):
+    rows = frame(40)
+    for name, values in columns.items():
+        rows[name] = values
+    rows.to_csv(path, index=False)
+
+
+BAD = {
+    'no table': (None, ['--config.table=none.csv'], 'none.csv: no such table'),
+    'no name of a table': (None, ['--config.table='], 'table: expected a name, found none'),
+    'another kind of file': (None, ['--config.table=x.txt'], r'expected a table named \*.csv'),
+    'no such column': (None, ['--config.target=age'], "column 'age' is missing; found lon, lat"),
+    'latitude beyond 90': ({'lat': 91.0}, [], 'row 1: expected degrees.*found .*, 91.'),
+    'swapped': ({'lon': 10.0, 'lat': 120.0}, [], r'found 10, 120 \(are lon and lat swapped\?\)'),
+    'radians': ({'lon': 0.1, 'lat': 0.9}, [], 'looks like radians'),
+    'text for a longitude': ({'lon': 'east'}, [], 'expected numbers in lon and lat, found text'),
+    'no place': ({'lon': np.nan}, [], 'row 1: expected degrees'),
+    'one class': (
+        {'kind': 'same'}, ['--config.target=kind'], 'expected two classes or more, found same',
+    ),
+    'one value': ({'value': 3.0}, [], 'expected values that vary, found one'),
+    'infinite': ({'value': np.inf}, [], 'value, row 1: found inf'),
+    'no label': ({'value': np.nan}, [], 'no row has a label'),
+    'text regressed': (
+        None, ['--config.target=kind', '--config.kind=regression'], 'expected numbers for',
+    ),
+    'unknown encoder': (None, ["--config.encoders=('sun',)"], "encoders: expected .*'sun'"),
+    'encoder twice': (None, ["--config.encoders=('xyz','xyz')"], "found 'xyz' twice"),
+    'unknown split': (None, ["--config.splits=('half',)"], "splits: expected .* found 'half'"),
+    'no split column': (None, ["--config.splits=('table',)"], 'split table: expected rows in'),
+    'one block': (None, ['--config.block_degrees=180'], 'split blocks: expected rows in'),
+    'share of 1': (None, ['--config.test_share=1.0'], 'test_share: expected 0..1, found 1.0'),
+    'no neighbours': (None, ['--config.neighbours=0'], 'neighbours: expected 1 or more'),
+    'radii the wrong way': (
+        None,
+        ["--config.encoders=('grid',)", '--config.sizes.min_radius=500.0'],
+        'radii: expected 0 < min_radius <= max_radius',
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize('name', BAD)
+def test_bad_input_is_one_sentence(name, tmp_path, capsys):
+    columns, options, words = BAD[name]
+    changed(tmp_path / 'places.csv', **(columns or {}))
+    run = [
+        'places', f'--config={CONFIG}', f'--config.table={tmp_path / "places.csv"}',
+        '--config.target=value', f'--out={tmp_path / "out"}', *options,
+    ]  # fmt: skip
+    assert cli.main(run) == 2
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said.startswith('gair: ')
+    assert re.search(words, said), said
+    assert not (tmp_path / 'out/results.json').exists()
+
+
+@pytest.mark.slow
+def test_the_verb_writes_tables_and_a_picture(table, tmp_path, capsys):
+    run = [
+        'places', f'--config={CONFIG}', f'--config.table={table}', '--config.target=value',
+        "--config.encoders=('xyz',)", '--config.fit.epochs=2', f'--out={tmp_path / "out"}',
+    ]  # fmt: skip
+    assert cli.main(run) == 0
+    said = capsys.readouterr().out
+    assert 'split random: R2' in said and 'split blocks: R2' in said
+    results = json.loads((tmp_path / 'out/results.json').read_text())
+    assert len(results['results']) == 2 * 4
+    lines = pd.read_csv(tmp_path / 'out/results.csv')
+    assert lines['score'].tolist() == [entry['score'] for entry in results['results']]
+    assert (tmp_path / 'out/scores.png').read_bytes()[:4] == b'\x89PNG'
+
+
+def entry(name, score, split='random'):
+    return {
+        'split': split, 'name': name, 'kind': 'regression', 'metric': 'R2', 'score': score,
+        'higher_is_better': True, 'interval': [score - 0.1, score + 0.1], 'seconds': 1.0,
+        'train_rows': 10, 'test_rows': 5, 'copies': 2,
+    }  # fmt: skip
+
+
+def test_the_best_stands_first_and_copies_are_told():
+    made = [entry('xyz', 0.1), entry('guess', float('nan')), entry('grid', 0.7)]
+    assert [e['name'] for e in report.ranked(made, 'random')] == ['grid', 'xyz', 'guess']
+    console = Console(width=120, record=True, file=io.StringIO())
+    report.print_tables(made, console)
+    said = console.export_text()
+    assert said.index('grid') < said.index('xyz') and '2 of 5 test rows lie at the place' in said
