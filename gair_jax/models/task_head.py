@@ -11,6 +11,7 @@ from jaxtyping import Array, Float
 
 from gair_jax.config import Config, InputError
 from gair_jax.models import gair
+from gair_jax.models.batch_norm import BatchNorm
 from gair_jax.models.heads import Probe
 from gair_jax.models.ltae import LtaeSpec
 from gair_jax.models.time_merging import LinearTime, LtaeTime
@@ -29,8 +30,8 @@ _HEADS = 16  # of L-TAE, as PANGAEA-Bench has; fewer where they do not divide th
 class MaskDecoder(nn.Module):
     """UPerNet over the levels of one date, or of several that are merged first.
 
-    Of the kinds 'linear' and 'nonlinear' it is a probe of each patch of the last level, whose
-    logits are interpolated to pixels.
+    Of the kinds 'linear' and 'nonlinear' it is a batch norm and a probe of each patch of the last
+    level, whose logits are interpolated to pixels.
     """
 
     spec: UPerNetSpec
@@ -52,8 +53,10 @@ class MaskDecoder(nn.Module):
             merged = LtaeTime(spec, name='time')(list(levels), train=train)
         if self.kind == 'upernet':
             return UPerNet(self.spec, name='upernet')(merged, size, train)
+        # Tokens of a frozen encoder have any scale, and rates are chosen for inputs of scale 1.
+        tokens = BatchNorm(jnp.float32, name='norm')(merged[-1].astype(jnp.float32), train)
         probe = Probe(self.spec.classes, self.kind == 'nonlinear', name='probe')
-        return resize(probe(merged[-1].astype(jnp.float32)), size)
+        return resize(probe(tokens), size)
 
 
 class EmbeddingHead(nn.Module):

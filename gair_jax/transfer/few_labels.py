@@ -28,8 +28,8 @@ class Labels(NamedTuple):
         """Rows of each draw, bool [s, n]; all rows need one draw only.
 
         Args:
-          targets: int [n], float [n], or several numbers a row, which have no bins in common and
-            are one stratum.
+          targets: int [n], or float [n, k]: one number a row is cut into bins, several have none
+            in common and are one stratum.
           draws: number of them.
           seed: of the first.
 
@@ -37,7 +37,9 @@ class Labels(NamedTuple):
           InputError: a class has fewer rows than are asked for.
         """
         kept = np.zeros((1 if self.share == 1 else draws, len(targets)), bool)
-        strata = targets if targets.ndim == 1 else np.zeros(len(targets), np.int64)
+        strata = np.zeros(len(targets), np.int64)
+        if targets.ndim == 1 or targets.shape[1] == 1:
+            strata = targets.reshape(-1)
         ids = [f'{row:09d}' for row in range(len(targets))]
         for i, rows in enumerate(kept):
             if self.share:

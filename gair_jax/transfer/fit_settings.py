@@ -14,6 +14,7 @@ class FitConfig:
     batch: int = setting(256, 'run', 'rows a step at most; all of fewer training rows')
     epochs: float = setting(50.0, 'run', 'passes over the training rows')
     rate: float = setting(1e-3, 'run', 'peak learning rate of the head')
+    probe_rate: float = setting(1e-2, 'run', 'that of a probe of patches, which masks are read by')
     encoder_rate: float = setting(0.1, 'run', 'that of the encoders, in rates of the head')
     weight_decay: float = setting(0.01, 'run', 'decoupled decay')
     decay_all: bool = setting(False, 'run', 'norms and biases are decayed too')
@@ -39,7 +40,7 @@ def check(settings: FitConfig) -> None:
         if not getattr(settings, name) >= bound:
             found = getattr(settings, name)
             raise InputError(f'fit.{name}: expected {bound} or more, found {found}.')
-    for name in ('epochs', 'rate', 'validate_every'):
+    for name in ('epochs', 'rate', 'probe_rate', 'validate_every'):
         if not getattr(settings, name) > 0:
             raise InputError(f'fit.{name}: expected more than 0, found {getattr(settings, name)}.')
     if settings.schedule not in SCHEDULES:

@@ -80,6 +80,8 @@ def configure(
     config.batch = max(1, min(settings.batch, examples) // devices) * devices
     config.steps, config.epochs, config.accumulation = 0, settings.epochs, 1
     _set_optimizer(config, settings)
+    if head.target == 'mask' and head.decoder != 'upernet':
+        config.optimizer.rate = settings.probe_rate
     epoch = max(1, round(examples * settings.validate_every / config.batch))
     config.eval.every, config.eval.batches = epoch, 2**30
     config.checkpoint.every, config.checkpoint.keep = epoch, 1

@@ -1,7 +1,7 @@
 """A table of labelled places, checked, and its splits."""
 
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +14,10 @@ from gair_jax.geo.blocks import degree_blocks
 from gair_jax.transfer.place_settings import PlacesConfig
 
 PARTS = ('train', 'val', 'test')
-_READERS = {'.csv': pd.read_csv, '.parquet': pd.read_parquet}
+_READERS: dict[str, Callable[..., pd.DataFrame]] = {
+    '.csv': pd.read_csv,
+    '.parquet': pd.read_parquet,
+}
 
 
 class Places(NamedTuple):
@@ -145,7 +148,8 @@ def parts(settings: PlacesConfig, places: Places, split: str) -> Parts:
             f'{settings.table}: split {split}: expected rows in train, val and test, found none in '
             f'{empty[0]}.'
         )
-    return Parts(*(found[name] for name in PARTS), np.unique(groups, return_inverse=True)[1])
+    groups = np.unique(groups, return_inverse=True)[1]
+    return Parts(found['train'], found['val'], found['test'], groups)
 
 
 def _drawn(

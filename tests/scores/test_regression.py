@@ -67,7 +67,7 @@ def test_the_nearest_place_may_lie_across_the_date_line():
 
 
 def test_no_training_place_is_refused():
-    with pytest.raises(InputError, match='at least one'):
+    with pytest.raises(InputError, match='at least 1'):
         regression.nearest_place(np.zeros((0, 2)), np.zeros((1, 2)))
 
 

@@ -37,3 +37,12 @@ def test_a_count_of_each_class():
 def test_ids_that_repeat():
     with pytest.raises(InputError, match='ids: expected unique ones, found 1 repeated'):
         few_labels.of_share(['a', 'a'], np.zeros(2, np.int64), 0.5)
+
+
+def test_one_number_a_row_is_drawn_by_tenths_and_several_as_they_come(rng):
+    values = rng.normal(size=(200, 2))
+    few = few_labels.Labels(per_class=3)
+    assert few.subsets(values[:, :1], 2, 0).sum(axis=1).tolist() == [30, 30]
+    assert few.subsets(values, 2, 0).sum(axis=1).tolist() == [3, 3]
+    assert few_labels.Labels(share=1.0).subsets(values, 5, 0).sum(axis=1).tolist() == [200]
+    assert [few.name, few_labels.Labels(share=0.001).name] == ['3 a class', '0.1%']

@@ -185,6 +185,16 @@ def test_every_task_is_fine_tuned_from_trained_and_from_random_parameters(run, t
     assert set(mask['scores']) == {'trained', 'random_init', 'majority'}
 
 
+@pytest.mark.parametrize(
+    ('decoder', 'rate'), [('linear', 0.02), ('nonlinear', 0.02), ('upernet', 0.003)]
+)
+def test_a_probe_of_patches_has_a_rate_of_its_own(run, decoder, rate):
+    settings = FitConfig(rate=0.003, probe_rate=0.02)
+    made = head(target='mask', features=('rs',), decoder=decoder)
+    assert fitting.configure(settings, run, made, 8, seed=0).optimizer.rate == rate
+    assert fitting.configure(settings, run, head(), 8, seed=0).optimizer.rate == 0.003
+
+
 @pytest.mark.slow
 def test_few_labels_of_masks_are_fewer_tiles(run, tmp_path):
     settings = TransferConfig(
