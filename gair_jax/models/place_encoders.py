@@ -16,7 +16,7 @@ import numpy as np
 from flax import linen as nn
 from jaxtyping import Array, Float
 
-from gair_jax.config import InputError
+from gair_jax.config import InputError, setting
 from gair_jax.geo import anchor_encodings, frequency_encodings
 from gair_jax.geo.projection import equal_earth
 from gair_jax.geo.spherical_harmonics import spherical_harmonics
@@ -51,30 +51,21 @@ RADII = {
 SIGMAS = (1.0, 16.0, 256.0)
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(kw_only=True)
 class EncoderSizes:
-    """Sizes that all encoders share; 0 is an encoder's own.
+    """Sizes that all encoders share; 0 is an encoder's own."""
 
-    Attributes:
-      width: of the embedding.
-      hidden: widths of the hidden layers.
-      frequencies: of an encoding with scales; of rff and each scale of geoclip.
-      min_radius, max_radius: of an encoding with scales.
-      degrees: of spherical harmonics.
-      anchors: of rbf; at most the training places.
-      kernel: standard deviation: of rbf, degrees; of rff's directions, for places in -1..1.
-      cell: side of a cell of tile, degrees.
-    """
-
-    width: int = 256
-    hidden: tuple[int, ...] = (512,)
-    frequencies: int = 0
-    min_radius: float = 0.0
-    max_radius: float = 0.0
-    degrees: int = 20
-    anchors: int = 200
-    kernel: float = 0.0
-    cell: float = 2.0
+    width: int = setting(256, 'run', 'of the embedding')
+    hidden: tuple[int, ...] = setting((512,), 'run', 'widths of hidden layers')
+    frequencies: int = setting(0, 'run', 'of encodings with scales; of rff, and a scale of geoclip')
+    min_radius: float = setting(0.0, 'run', 'smallest radius of encodings with scales')
+    max_radius: float = setting(0.0, 'run', 'largest radius of encodings with scales')
+    degrees: int = setting(20, 'run', 'of spherical harmonics')
+    anchors: int = setting(200, 'run', 'of rbf; at most the training places')
+    kernel: float = setting(
+        0.0, 'run', "standard deviation: of rbf, degrees; of rff's directions, for places in -1..1"
+    )
+    cell: float = setting(2.0, 'run', 'side of a cell of tile, degrees')
 
 
 class PlaceEncoder(NamedTuple):

@@ -126,8 +126,7 @@ def _floor(settings: PlacesConfig, places: Places, rows: Parts, name: str) -> np
 
 def _encoder(settings: PlacesConfig, places: Places, rows: Parts, name: str) -> np.ndarray:
     """Answers [seeds, n] or [seeds, n, k] of an encoder trained from scratch."""
-    sizes = settings.encoder_sizes()
-    encoder = build(name, sizes, places.lonlat[rows.train], settings.seed)
+    encoder = build(name, settings.sizes, places.lonlat[rows.train], settings.seed)
     features = encoder.encode(places.lonlat)
     splits = Splits(
         *(

@@ -11,21 +11,6 @@ KINDS = ('', 'class', 'regression')
 
 
 @dataclasses.dataclass(kw_only=True)
-class SizesConfig:
-    """Sizes of encoders, see `place_encoders.EncoderSizes`; 0 is an encoder's own."""
-
-    width: int = setting(256, 'run', 'of the embedding')
-    hidden: tuple[int, ...] = setting((512,), 'run', 'widths of hidden layers')
-    frequencies: int = setting(0, 'run', 'of encodings with scales, rff and geoclip')
-    min_radius: float = setting(0.0, 'run', 'smallest radius of encodings with scales')
-    max_radius: float = setting(0.0, 'run', 'largest radius of encodings with scales')
-    degrees: int = setting(20, 'run', 'of spherical harmonics')
-    anchors: int = setting(200, 'run', 'of rbf')
-    kernel: float = setting(0.0, 'run', 'standard deviation of rbf (degrees) and rff')
-    cell: float = setting(2.0, 'run', 'side of a cell of tile, degrees')
-
-
-@dataclasses.dataclass(kw_only=True)
 class FitConfig(NonlinearConfig):
     """How the networks are fitted: AdamW at a constant rate."""
 
@@ -55,16 +40,12 @@ class PlacesConfig:
     rows: int = setting(0, 'run', 'of the table at most, drawn; 0: all')
     neighbours: int = setting(10, 'run', 'training places of the floor weighted by 1 / distance')
     seed: int = setting(0, 'run', 'of splits, encodings and networks')
-    sizes: SizesConfig = dataclasses.field(default_factory=SizesConfig)
+    sizes: EncoderSizes = dataclasses.field(default_factory=EncoderSizes)
     fit: FitConfig = dataclasses.field(default_factory=FitConfig)
 
     def names(self) -> tuple[str, ...]:
         """Of the encoders that are asked for."""
         return tuple(self.encoders) or tuple(NAMES)
-
-    def encoder_sizes(self) -> EncoderSizes:
-        """As the encoders take them."""
-        return EncoderSizes(**dataclasses.asdict(self.sizes))
 
 
 def check(settings: PlacesConfig) -> None:

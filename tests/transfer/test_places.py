@@ -17,7 +17,7 @@ from gair_jax.models import place_encoders
 from gair_jax.models.place_encoders import EncoderSizes
 from gair_jax.report import places as report
 from gair_jax.transfer import floors, place_benchmark, place_rows
-from gair_jax.transfer.place_settings import FitConfig, PlacesConfig, SizesConfig
+from gair_jax.transfer.place_settings import FitConfig, PlacesConfig
 
 CONFIG = pathlib.Path(__file__).resolve().parents[2] / 'configs/places/table.py'
 
@@ -40,7 +40,7 @@ def table(tmp_path):
 def settings(table, **changed):
     made = PlacesConfig(table=str(table), target='value', encoders=('grid', 'tile'))
     made.fit = FitConfig(rates=(1e-2,), batch=100, epochs=40)
-    made.sizes = SizesConfig(width=16, hidden=(32,), frequencies=8, min_radius=3.0)
+    made.sizes = EncoderSizes(width=16, hidden=(32,), frequencies=8, min_radius=3.0)
     for name, value in changed.items():
         setattr(made, name, value)
     return made
