@@ -47,8 +47,9 @@ def geo_bias_surprisal(case: Case, data: Data) -> Arrays:
     require(case.kwargs, neighbours=formulas.NEIGHBOURS, ignored='most_frequent_first')
     values = case.inputs['values']
     lists = np.nonzero(case.inputs['weights'])[1].reshape(len(values), -1)
-    observed = formulas.morans_sums(values[None], lists)[0]
-    expected = formulas.moments(*np.unique(values, return_counts=True))
+    observed = formulas.morans_sums(values[None], lists)
+    marks, counts = np.unique(values, return_counts=True)
+    expected = formulas.moments(marks, counts[None])
     made = {
         'mean': expected.mean,
         'std_density': np.sqrt(expected.variance),
@@ -57,7 +58,7 @@ def geo_bias_surprisal(case: Case, data: Data) -> Arrays:
         'prob_density': formulas.density(observed, expected),
         'prob_tail': formulas.tail(observed, expected),
     }
-    return {name: np.asarray(value) for name, value in made.items()}
+    return {name: np.squeeze(value) for name, value in made.items()}
 
 
 @kind('geo_bias_ssi')
