@@ -4,7 +4,7 @@ import dataclasses
 
 from gair_jax.config import InputError, setting
 from gair_jax.models.place_encoders import NAMES, EncoderSizes
-from gair_jax.transfer.settings import NonlinearConfig
+from gair_jax.transfer.settings import NonlinearConfig, check_nonlinear
 
 SPLITS = ('table', 'random', 'blocks')
 KINDS = ('', 'class', 'regression')
@@ -75,3 +75,6 @@ def check(settings: PlacesConfig) -> None:
         found = getattr(settings.sizes, name)
         if not found >= bound:
             raise InputError(f'sizes.{name}: expected {bound} or more, found {found}.')
+    if wrong := [width for width in settings.sizes.hidden if width < 1]:
+        raise InputError(f'sizes.hidden: expected 1 or more, found {wrong[0]}.')
+    check_nonlinear(settings.fit, 'fit')

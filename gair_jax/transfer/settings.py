@@ -76,7 +76,7 @@ def check(settings: TransferConfig) -> None:
         raise InputError(f'per_class: expected 1 or more, found {few[0]}.')
     rows = {f'{split}_rows': 0 for split in ('train', 'val', 'test')}
     _require_least(settings, {'seeds': 1, 'block_km': 0, **rows})
-    _check_nonlinear(settings.nonlinear)
+    check_nonlinear(settings.nonlinear, 'nonlinear')
     fit_settings.check(settings.fit)
     if settings.fit.seeds > settings.seeds:
         raise InputError(
@@ -84,13 +84,14 @@ def check(settings: TransferConfig) -> None:
         )
 
 
-def _check_nonlinear(settings: NonlinearConfig) -> None:
+def check_nonlinear(settings: NonlinearConfig, where: str) -> None:
+    """Refuses values that cannot be fitted with; `where` is the name of the section."""
     least = {'batch': 1, 'epochs': 1, 'weight_decay': 0, 'seeds': 1}
-    _require_least(settings, least, 'nonlinear.')
+    _require_least(settings, least, f'{where}.')
     if not settings.rates:
-        raise InputError('nonlinear.rates: expected at least one, found none.')
+        raise InputError(f'{where}.rates: expected at least one, found none.')
     if wrong := [rate for rate in settings.rates if not rate > 0]:
-        raise InputError(f'nonlinear.rates: expected more than 0, found {wrong[0]}.')
+        raise InputError(f'{where}.rates: expected more than 0, found {wrong[0]}.')
 
 
 def _require_least(settings: object, least: dict[str, int], where: str = '') -> None:

@@ -184,6 +184,9 @@ BAD = {
     'no split column': (None, ["--config.splits=('table',)"], 'split table: expected rows in'),
     'one block': (None, ['--config.block_degrees=180'], 'split blocks: expected rows in'),
     'share of 1': (None, ['--config.test_share=1.0'], 'test_share: expected 0..1, found 1.0'),
+    'no pass': (None, ['--config.fit.epochs=0'], 'fit.epochs: expected 1 or more, found 0'),
+    'rate of 0': (None, ['--config.fit.rates=(0.0,)'], 'fit.rates: expected more than 0'),
+    'layer of 0': (None, ['--config.sizes.hidden=(0,)'], 'sizes.hidden: expected 1 or more'),
     'no neighbours': (None, ['--config.neighbours=0'], 'neighbours: expected 1 or more'),
     'radii the wrong way': (
         None,
