@@ -12,7 +12,7 @@ KINDS = ('', 'class', 'regression')
 
 @dataclasses.dataclass(kw_only=True)
 class FitConfig(NonlinearConfig):
-    """How the networks are fitted: AdamW at a constant rate."""
+    """How the networks are fitted, by AdamW."""
 
     rates: tuple[float, ...] = setting((1e-3, 3e-3), 'run', 'learning rates; val chooses')
     batch: int = setting(1024, 'run', 'rows a step at most; all of fewer training rows')

@@ -7,17 +7,21 @@ from gair_jax.transfer import fit_settings
 from gair_jax.transfer.fit_settings import FitConfig
 
 PROTOCOLS = ('linear', 'nonlinear', 'frozen', 'full')
+SCHEDULES = ('constant', 'cosine')
 
 
 @dataclasses.dataclass(kw_only=True)
 class NonlinearConfig:
-    """How the two-layer probes are fitted (paper section 5): AdamW at a constant rate."""
+    """How the two-layer probes are fitted (paper section 5), by AdamW."""
 
     rates: tuple[float, ...] = setting((1e-3,), 'run', 'learning rates; val chooses among them')
     batch: int = setting(256, 'run', 'rows a step at most; all of fewer training rows')
     epochs: int = setting(50, 'run', 'passes over the training rows; val chooses after which')
     weight_decay: float = setting(0.01, 'run', 'decoupled decay; not on biases')
     seeds: int = setting(3, 'run', 'of parameters and order; scores are means over them')
+    schedule: str = setting(
+        'constant', 'run', 'of the rate; cosine falls to 0 after a rise over 5 % of the steps'
+    )
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -92,6 +96,10 @@ def check_nonlinear(settings: NonlinearConfig, where: str) -> None:
         raise InputError(f'{where}.rates: expected at least one, found none.')
     if wrong := [rate for rate in settings.rates if not rate > 0]:
         raise InputError(f'{where}.rates: expected more than 0, found {wrong[0]}.')
+    if settings.schedule not in SCHEDULES:
+        raise InputError(
+            f'{where}.schedule: expected {" or ".join(SCHEDULES)}, found {settings.schedule!r}.'
+        )
 
 
 def _require_least(settings: object, least: dict[str, int], where: str = '') -> None:

@@ -22,6 +22,7 @@ from gair_jax.transfer.moments import CONSTANT
 from gair_jax.transfer.probes import Rows, Splits, is_regression
 from gair_jax.transfer.settings import NonlinearConfig
 
+WARM_UP = 0.05  # of all steps, where the rate follows a cosine
 BLOCK = 4096  # rows that are answered at a time: bounds the memory of all hidden layers together
 
 
@@ -31,6 +32,7 @@ class Plan(NamedTuple):
     network: Module
     classes: bool
     weight_decay: float
+    schedule: str
 
 
 def two_layers(out: int) -> Module:
@@ -124,7 +126,7 @@ def _outputs(
     x, val_x, test_x = (
         _standardised(splits) if fitted.standardised else [rows.features for rows in splits]
     )
-    plan = Plan(fitted.network(out), wanted[0].ndim == 1, settings.weight_decay)
+    plan = Plan(fitted.network(out), wanted[0].ndim == 1, settings.weight_decay, settings.schedule)
     keys = [jax.random.key(seed) for seed in seeds]
     params = jax.tree.map(lambda *own: jnp.stack(own), *(_drawn(k, plan, x.shape[1]) for k in keys))
     orders = np.stack([_order(len(x), settings, seed) for seed in seeds])
@@ -177,7 +179,8 @@ def _fitted(
 
 def _trained(problem: _Problem, params: Any, order: Array, rate: Array, plan: Plan) -> _Lane:
     """One seed at one rate, after all epochs."""
-    optimizer = optax.adamw(rate, weight_decay=plan.weight_decay, mask=_matrices)
+    rates = _rates(rate, plan.schedule, order.shape[0] * order.shape[1])
+    optimizer = optax.adamw(rates, weight_decay=plan.weight_decay, mask=_matrices)
 
     def step(lane: _Lane, rows: Array) -> tuple[_Lane, None]:
         slope = jax.grad(_loss)(lane.params, problem.x[rows], problem.y[rows], plan)
@@ -190,6 +193,16 @@ def _trained(problem: _Problem, params: Any, order: Array, rate: Array, plan: Pl
 
     start = _Lane(params, optimizer.init(params), params, jnp.float32(-jnp.inf))
     return jax.lax.scan(epoch, start, order)[0]
+
+
+def _rates(peak: Array, schedule: str, steps: int) -> Any:
+    if schedule == 'constant':
+        return peak
+    warm_up = max(1, round(WARM_UP * steps))
+    rise = optax.linear_schedule(0.0, peak, warm_up)
+    return optax.join_schedules(
+        [rise, optax.cosine_decay_schedule(peak, steps - warm_up + 1)], [warm_up]
+    )
 
 
 def _kept(lane: _Lane, problem: _Problem, plan: Plan) -> _Lane:

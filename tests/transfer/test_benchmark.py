@@ -231,6 +231,10 @@ def test_features_are_read_once_and_serve_no_other_parameters(made, tmp_path, mo
         ),
         ({'nonlinear': NonlinearConfig(epochs=0)}, r'nonlinear.epochs: expected 1 or more, found'),
         ({'nonlinear': NonlinearConfig(batch=0)}, r'nonlinear.batch: expected 1 or more, found 0'),
+        (
+            {'nonlinear': NonlinearConfig(schedule='step')},
+            r"nonlinear.schedule: expected constant or cosine, found 'step'",
+        ),
         ({'nonlinear': NonlinearConfig(seeds=0)}, r'nonlinear.seeds: expected 1 or more, found 0'),
         (
             {'nonlinear': NonlinearConfig(weight_decay=-0.1)},

@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -52,6 +54,28 @@ def test_a_linear_probe_reaches_the_closed_form():
     # Of targets that vary by about 1.8; the noise alone moves an answer by 0.3 sqrt(5 / 200).
     np.testing.assert_allclose(found, np.stack([expected] * 2), atol=0.15)
     assert np.abs(found - expected).mean() < 0.04
+
+
+def test_a_rate_rises_over_a_twentieth_of_the_steps_and_falls_by_a_cosine():
+    assert sgd_probes._rates(0.1, 'constant', 100) == 0.1
+    rates = sgd_probes._rates(0.1, 'cosine', 100)
+    found = [float(rates(step)) for step in (0, 1, 5, 53, 99)]
+    # Of the 96 steps from the peak on, step 53 is half way, and the last is one short of the end.
+    ends = 0.05 * (1 + np.cos(np.pi * np.array([0, 48, 94]) / 96))
+    np.testing.assert_allclose(found, [0, 0.02, *ends], atol=1e-8)
+
+
+def test_a_rate_that_falls_ends_nearer_to_the_closed_form():
+    splits = _splits(_linear)
+    x = [np.column_stack([rows.features, np.ones(len(rows.features))]) for rows in splits]
+    expected = x[2] @ np.linalg.lstsq(x[0], splits.train.targets, rcond=None)[0]
+    constant = dataclasses.replace(CONVEX, rates=(0.3,))  # too high to settle at
+    falling = dataclasses.replace(constant, schedule='cosine')
+    error = [
+        np.abs(sgd_probes.predictions(splits, _all(splits), how, fitted=ONE) - expected).mean()
+        for how in (falling, constant)
+    ]
+    assert error[0] < 0.7 * error[1]
 
 
 @pytest.mark.slow
