@@ -7,5 +7,5 @@ from gair_jax.transfer.settings import TransferConfig
 
 
 def get_config() -> TransferConfig:
-    """Every task of the synthetic world that labels a point."""
+    """Every task of the synthetic world, masks included."""
     return TransferConfig()

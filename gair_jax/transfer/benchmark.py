@@ -109,7 +109,7 @@ def _tasks(settings: TransferConfig, store: Store) -> list[Task]:
     known = {
         task.name: task
         for task in read_tasks(store.metadata)
-        if set(_fitting(task, settings)) & set(settings.protocols)
+        if task.kind in settings.kinds and set(_fitting(task, settings)) & set(settings.protocols)
     }
     if odd := [name for name in settings.tasks if name not in known]:
         raise InputError(

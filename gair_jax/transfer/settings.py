@@ -7,6 +7,7 @@ from gair_jax.transfer import fit_settings
 from gair_jax.transfer.fit_settings import FitConfig
 
 PROTOCOLS = ('linear', 'nonlinear', 'frozen', 'full')
+KINDS = ('class', 'regression', 'mask')
 SCHEDULES = ('constant', 'cosine')
 
 
@@ -34,6 +35,7 @@ class TransferConfig:
 
     data: DataConfig = dataclasses.field(default_factory=DataConfig)
     tasks: tuple[str, ...] = setting((), 'run', '() is every one that the protocols fit')
+    kinds: tuple[str, ...] = setting(KINDS, 'run', 'of the tasks that are probed')
     features: tuple[str, ...] = setting(('sv', 'rs', 'location'), 'run', 'as sv or sv+rs+location')
     protocols: tuple[str, ...] = setting(
         ('linear',),
@@ -66,7 +68,7 @@ class TransferConfig:
 def check(settings: TransferConfig) -> None:
     """Refuses values that no data set could make sense of."""
     optional = ('shares', 'per_class') if settings.per_class else ('per_class',)
-    for name in ('features', 'shares', 'per_class', 'protocols'):
+    for name in ('features', 'shares', 'per_class', 'protocols', 'kinds'):
         values = getattr(settings, name)
         if not values and name not in optional:
             raise InputError(f'{name}: expected at least one, found none.')
@@ -74,6 +76,8 @@ def check(settings: TransferConfig) -> None:
             raise InputError(f'{name}: expected each once, found {twice[0]!r} twice.')
     if odd := [name for name in settings.protocols if name not in PROTOCOLS]:
         raise InputError(f'protocols: expected {" or ".join(PROTOCOLS)}, found {odd[0]!r}.')
+    if odd := [name for name in settings.kinds if name not in KINDS]:
+        raise InputError(f'kinds: expected {" or ".join(KINDS)}, found {odd[0]!r}.')
     if wrong := [share for share in settings.shares if not 0 < share <= 1]:
         raise InputError(f'shares: expected more than 0 and at most 1, found {wrong[0]}.')
     if few := [count for count in settings.per_class if count < 1]:

@@ -127,6 +127,13 @@ def test_another_metric_is_the_main_one(made, cache):
     assert entry['trained'] == entry['scores']['trained']['macro_f1']
 
 
+def test_tasks_of_the_kinds_asked_for_are_probed(made, cache):
+    found = _evaluate(made, cache, features=('location',), kinds=('class',)).entries
+    assert {entry['kind'] for entry in found} == {'class'} and len(found) == 2
+    with pytest.raises(InputError, match="tasks: for linear, .* has kind, scene, found 'shade'"):
+        _evaluate(made, cache, features=('location',), kinds=('class',), tasks=('shade',))
+
+
 def test_both_protocols_stand_side_by_side(made, cache):
     few = NonlinearConfig(epochs=2, seeds=2)
     both = ('linear', 'nonlinear')
@@ -203,6 +210,11 @@ def test_features_are_read_once_and_serve_no_other_parameters(made, tmp_path, mo
         ({'features': ('sv+sv',)}, r"features: expected .* found 'sv\+sv'"),
         ({'features': ('sv', 'sv')}, "features: expected each once, found 'sv' twice"),
         ({'features': ()}, 'features: expected at least one, found none'),
+        (
+            {'kinds': ('mask', 'point')},
+            "kinds: expected class or regression or mask, found 'point'",
+        ),
+        ({'kinds': ()}, 'kinds: expected at least one, found none'),
         ({'protocols': ()}, 'protocols: expected at least one, found none'),
         (
             {'protocols': ('deep',)},
