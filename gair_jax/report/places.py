@@ -44,12 +44,13 @@ def run(settings: PlacesConfig, out: pathlib.Path) -> list[dict[str, Any]]:
 
     Args:
         settings: the table, the encoders, the splits.
-        out: folder that gets results.json, results.csv, scores.png, and `runs`, what each scored.
+        out: folder that gets results.json, results.csv, scores.png, `answers`, what each answered
+            on test, and `runs`, what each scored.
 
     Raises:
         InputError: the settings or the table cannot be used.
     """
-    entries = evaluate(settings, out / 'runs')
+    entries = evaluate(settings, out)
     write_json({'settings': dataclasses.asdict(settings), 'results': entries}, out / 'results.json')
     _write_csv(entries, out / 'results.csv')
     draw(entries, out / 'scores.png', settings.target)

@@ -1,7 +1,7 @@
 """Location encoders on labelled places: each trained from scratch, beside what neighbours know.
 
-A run is one encoder on one split. What it scores is kept on disk under a key of rows, settings and
-encoder, so that a stopped table goes on behind its last run.
+A run is one encoder on one split. What it scores and answers is kept on disk under a key of rows,
+settings and encoder, so that a stopped table goes on behind its last run.
 """
 
 import dataclasses
@@ -17,7 +17,7 @@ import numpy as np
 
 from gair_jax.models.place_encoders import Answer, build
 from gair_jax.train.metrics_writer import ProgressBar
-from gair_jax.transfer import floors, place_rows, sgd_probes
+from gair_jax.transfer import floors, place_answers, place_rows, sgd_probes
 from gair_jax.transfer.place_rows import PARTS, Parts, Places
 from gair_jax.transfer.place_settings import PlacesConfig, check
 from gair_jax.transfer.probes import Rows, Splits
@@ -28,12 +28,13 @@ from gair_jax.transfer.scoring import Exam, mark
 FLOORS = ('guess', 'nearest', 'neighbours')
 
 
-def evaluate(settings: PlacesConfig, folder: pathlib.Path) -> list[dict[str, Any]]:
+def evaluate(settings: PlacesConfig, out: pathlib.Path) -> list[dict[str, Any]]:
     """An entry for each floor and encoder on each split.
 
     Args:
         settings: the table, the encoders, the splits.
-        folder: keeps what each run scored.
+        out: folder that gets `answers`, {split}-{name}.parquet of each (`place_answers`), and
+            `runs`, what each run scored and answered.
 
     Returns:
         Entries with split, name, kind, metric, higher_is_better, score, interval, scores (all, as
@@ -50,25 +51,26 @@ def evaluate(settings: PlacesConfig, folder: pathlib.Path) -> list[dict[str, Any
     found = []
     with ProgressBar('encoders', len(asked)) as bar:
         for split, name in asked:
-            found.append(_kept(settings, places, drawn[split], split, name, folder))
+            found.append(_kept(settings, places, drawn[split], split, name, out))
             bar.update(len(found), f'{split} {name} {found[-1]["score"]:.3f}')
     return found
 
 
 def _kept(
-    settings: PlacesConfig, places: Places, rows: Parts, split: str, name: str,
-    folder: pathlib.Path,
-) -> dict[str, Any]:  # fmt: skip
-    """What a run scored, from disk where it was run before."""
-    path = folder / f'{_key(settings, places, rows, name)}.json'
-    if path.exists():
-        return json.loads(path.read_text(encoding='utf-8'))
-    entry = _run(settings, places, rows, split, name)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix('.part')
-    part.write_text(json.dumps(entry), encoding='utf-8')
-    os.replace(part, path)
-    return entry
+    settings: PlacesConfig, places: Places, rows: Parts, split: str, name: str, out: pathlib.Path
+) -> dict[str, Any]:
+    """What a run scored, from disk where it was run before; its answers are published."""
+    path = out / 'runs' / f'{_key(settings, places, rows, name)}.json'
+    answers = path.with_suffix('.parquet')
+    if not (path.exists() and answers.exists()):
+        entry, answered = _run(settings, places, rows, split, name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        place_answers.write(place_answers.table(places, rows, answered), answers)
+        part = path.with_suffix('.part')
+        part.write_text(json.dumps(entry), encoding='utf-8')
+        os.replace(part, path)
+    place_answers.publish(answers, out / 'answers' / f'{split}-{name}.parquet')
+    return json.loads(path.read_text(encoding='utf-8'))
 
 
 def _key(settings: PlacesConfig, places: Places, rows: Parts, name: str) -> str:
@@ -86,7 +88,8 @@ def _key(settings: PlacesConfig, places: Places, rows: Parts, name: str) -> str:
 
 def _run(
     settings: PlacesConfig, places: Places, rows: Parts, split: str, name: str
-) -> dict[str, Any]:
+) -> tuple[dict[str, Any], np.ndarray]:
+    """What is scored, and the answers to test."""
     kind = 'class' if places.classes else 'regression'
     groups = np.unique(rows.groups[rows.test], return_inverse=True)[1]
     exam = Exam(
@@ -96,7 +99,7 @@ def _run(
     start = time.perf_counter()
     answers = (_floor if name in FLOORS else _encoder)(settings, places, rows, name)
     marks = mark(exam, answers)
-    return {
+    entry = {
         'split': split,
         'name': name,
         'kind': kind,
@@ -110,6 +113,7 @@ def _run(
         'test_rows': int(rows.test.sum()),
         'copies': place_rows.copies(places, rows),
     }
+    return entry, answers
 
 
 def _floor(settings: PlacesConfig, places: Places, rows: Parts, name: str) -> np.ndarray:

@@ -21,7 +21,8 @@ The table (.csv or .parquet) has columns lon and lat, degrees, and the target; a
 unless --config.kind says otherwise. Splits: random; blocks, whole cells of --config.block_degrees;
 table. Beside each encoder stand three answers without one: the mean or commonest class, the
 nearest training place, and the nearest --config.neighbours weighted by 1 / distance. A run that
-was stopped goes on behind its last encoder."""
+was stopped goes on behind its last encoder. OUT/answers keeps what each answers on test, which
+gair geobias reads."""
 
 
 def add(verbs: Any) -> None:

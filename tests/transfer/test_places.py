@@ -16,7 +16,7 @@ from gair_jax import cli
 from gair_jax.models import place_encoders
 from gair_jax.models.place_encoders import EncoderSizes
 from gair_jax.report import places as report
-from gair_jax.transfer import floors, place_benchmark, place_rows
+from gair_jax.transfer import floors, place_answers, place_benchmark, place_rows
 from gair_jax.transfer.place_settings import FitConfig, PlacesConfig
 
 CONFIG = pathlib.Path(__file__).resolve().parents[2] / 'configs/places/table.py'
@@ -46,8 +46,22 @@ def settings(table, **changed):
     return made
 
 
+def r2(answers):
+    error = answers['label'] - answers['answer']
+    return 1 - (error**2).sum() / ((answers['label'] - answers['label'].mean()) ** 2).sum()
+
+
+def check_answers(entry, out, columns):
+    """The file of a run's answers has its own score."""
+    kept = pd.read_parquet(out / f'answers/{entry["split"]}-{entry["name"]}.parquet')
+    assert list(kept) == columns and len(kept) == entry['test_rows']
+    score = kept['right'].mean() if 'right' in kept else r2(kept)
+    assert score == pytest.approx(entry['score'], abs=1e-9)
+    return kept
+
+
 def test_a_smooth_number_is_learnt_and_floors_stand_beside_it(table, tmp_path):
-    found = place_benchmark.evaluate(settings(table), tmp_path / 'runs')
+    found = place_benchmark.evaluate(settings(table), tmp_path)
     names = [(entry['split'], entry['name']) for entry in found]
     every = ('guess', 'nearest', 'neighbours', 'grid', 'tile')
     assert names == [(split, name) for split in ('random', 'blocks') for name in every]
@@ -58,14 +72,51 @@ def test_a_smooth_number_is_learnt_and_floors_stand_beside_it(table, tmp_path):
         low, high = entry['interval']
         assert low <= entry['score'] <= high
         assert entry['test_rows'] == pytest.approx(60, abs=15)
+        check_answers(entry, tmp_path, ['lon', 'lat', 'label', 'answer'])
 
 
 def test_classes_are_told_from_text(table, tmp_path):
     made = settings(table, target='kind', splits=('random',), encoders=('grid',))
-    found = {e['name']: e for e in place_benchmark.evaluate(made, tmp_path / 'runs')}
+    found = {e['name']: e for e in place_benchmark.evaluate(made, tmp_path)}
     assert found['grid']['metric'] == 'accuracy'
     assert found['grid']['score'] > found['guess']['score'] + 0.2
     assert set(found['grid']['scores']['f1']) == {'cold', 'mild', 'warm'}
+    true = set(zip(*frame()[['lon', 'lat', 'kind']].to_numpy().T, strict=True))
+    for entry in found.values():
+        kept = check_answers(entry, tmp_path, ['lon', 'lat', 'label', 'answer', 'right'])
+        np.testing.assert_array_equal(kept['right'], kept['label'] == kept['answer'])
+        assert set(zip(kept['lon'], kept['lat'], kept['label'], strict=True)) < true
+
+
+def test_of_several_seeds_numbers_are_averaged_and_classes_the_first():
+    at, one = np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([False, True])
+    rows = place_rows.Parts(~one, ~one, one, np.arange(2))
+    numbers = place_rows.Places(at, np.array([[5.0], [6.0]]), (), np.full(2, ''))
+    kept = place_answers.table(numbers, rows, np.array([[[1.0]], [[4.0]]])).to_pylist()
+    assert kept == [{'lon': 3.0, 'lat': 4.0, 'label': 6.0, 'answer': 2.5}]
+    classes = place_rows.Places(at, np.array([0, 1]), ('oak', 'fir'), np.full(2, ''))
+    kept = place_answers.table(classes, rows, np.array([[0], [1], [1]])).to_pylist()
+    assert kept == [{'lon': 3.0, 'lat': 4.0, 'label': 'fir', 'answer': 'oak', 'right': False}]
+
+
+def test_a_run_whose_answers_are_gone_is_computed_again(table, tmp_path, monkeypatch):
+    made, seen = settings(table, splits=('random',)), []
+    run = place_benchmark._run
+    monkeypatch.setattr(place_benchmark, '_run', lambda *a: seen.append(a[-1]) or run(*a))
+    monkeypatch.setattr(place_benchmark, 'FLOORS', ('guess',))
+    monkeypatch.setattr(PlacesConfig, 'names', lambda self: ())
+    place_benchmark.evaluate(made, tmp_path)
+    shown, (kept,) = (
+        tmp_path / 'answers/random-guess.parquet',
+        (tmp_path / 'runs').glob('*.parquet'),
+    )
+    answers = shown.read_bytes()
+    shown.unlink()
+    place_benchmark.evaluate(made, tmp_path)
+    assert seen == ['guess'] and shown.read_bytes() == answers
+    kept.unlink()
+    place_benchmark.evaluate(made, tmp_path)
+    assert seen == ['guess'] * 2 and kept.exists()
 
 
 @pytest.mark.slow

@@ -5,6 +5,8 @@ import dataclasses
 import numpy as np
 from jaxtyping import Float, Integer
 
+from gair_jax.scores.intervals import percentiles, resampled
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class CentreScores:
@@ -33,6 +35,25 @@ class CentreScores:
     def weighted_mean(self) -> float:
         """Mean weighted by the samples of the neighbourhoods; nan where no centre has a score."""
         return _mean(self.score, self.n)
+
+    def draws(self, seed: int = 0) -> Float[np.ndarray, ' r']:
+        """Means over centres drawn anew with replacement; nan for a draw without any score.
+
+        Scores are not taken anew: the draws tell how the mean depends on which centres were
+        scored. Neighbourhoods overlap, so that neighbours hardly add to each other: another sample
+        of the same ground would differ by more than these draws do.
+
+        Args:
+          seed: of the draws; scores of the same centres with the same seed are paired.
+        """
+        known = np.isfinite(self.score)
+        sums = resampled(np.stack([np.where(known, self.score, 0.0), known], axis=-1), seed=seed)
+        return sums[:, 0] / np.where(sums[:, 1] > 0, sums[:, 1], np.nan)
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """What holds 95 % of the `draws` of the mean."""
+        return percentiles(self.draws())
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
