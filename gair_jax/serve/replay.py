@@ -125,6 +125,17 @@ def places(model: Model, params: Params, case: Case) -> Arrays:
     }
 
 
+def encoded_places(model: Model, params: Params, case: Case) -> Arrays:
+    """A location encoder of SatCLIP or TorchSpatial, and what the host encodes, where it does."""
+    degrees = case.inputs[case.kwargs.get('input', 'lonlat')].astype(np.float64)
+    given = jnp.asarray(model.place_input(degrees))
+    arrays = {'embedding': np.asarray(jax.jit(model.encode_location)(params, given))}
+    if model.encoding is None:
+        return arrays
+    position = model.encoding.encode(degrees)
+    return {**arrays, 'position': position, 'posenc': position}
+
+
 KINDS: Mapping[str, Replay] = {
     'gair_forward': forward,
     'vit_sv_encoder': street_view,
@@ -132,6 +143,8 @@ KINDS: Mapping[str, Replay] = {
     'croma_levels': tile_levels,
     'vit_encoder': photos,
     'location_rff': places,
+    'spherical_harmonics_siren': encoded_places,
+    'torchspatial_encoder': encoded_places,
 }
 
 

@@ -27,6 +27,7 @@ LAYOUTS = {
     'gair_history': states.history,
     'croma': states.croma,
     'geoclip': states.geoclip,
+    'taxabind': states.taxabind,
     'vit_imagenet': states.vit,
     'vit_mae': states.mae,
     'vit_mocov3': states.moco,
