@@ -57,7 +57,7 @@ def create(bank: BankConfig, embed_dim: int, key: Array, encoded: int = 0) -> Me
     """
     _check(bank)
     width = embed_dim if bank.content == 'embeddings' else encoded
-    if encoded and bank.start == 'null_island':
+    if encoded and bank.start == 'null_island' and bank.content == 'positions':
         raise InputError(
             "bank.start: expected 'empty', as this location encoder reads places that the host "
             "encoded, found 'null_island'."

@@ -6,7 +6,7 @@ from typing import Any
 
 SOURCES = (
     'gair_release', 'gair_history', 'croma', 'taxabind', 'satclip', 'torchspatial', 'geoclip',
-    'vit_mocov3', 'vit_imagenet', 'vit_mae',
+    'vit_imagenet', 'vit_mae', 'vit_mocov3',
 )  # fmt: skip
 
 EXAMPLES = (

@@ -28,7 +28,7 @@ SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in NAMES if name != 
 def config_of(toy, name):
     """Photo and place, as small as can be."""
     config = tiny_config(*toy)
-    config.model.rs.enabled = False
+    config.model.rs.enabled, config.model.sv.depth = False, 1
     config.model.location.encoder, config.model.location.sizes = name, SIZES
     return config
 
@@ -144,6 +144,8 @@ def test_a_bank_of_null_island_needs_places_on_the_device(toy_set):
     goal = objective.create(config)
     with pytest.raises(InputError, match="bank.start: expected 'empty', .*found 'null_island'"):
         jax.eval_shape(goal.init_bank, jax.random.key(0))
+    config.bank.content = 'embeddings'
+    jax.eval_shape(objective.create(config).init_bank, jax.random.key(0))
     assert set(ON_DEVICE) == {'geoclip', 'rff', 'rbf'}
 
 
