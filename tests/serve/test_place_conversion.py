@@ -2,19 +2,24 @@
 
 import json
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import gair_jax
 from gair_jax import cli
-from gair_jax.config import InputError
+from gair_jax.config import InputError, PlaceSizes
 from gair_jax.convert import files
 from gair_jax.convert.files import StateFile
+from gair_jax.geo.place_encodings import fixed
 from gair_jax.geo.spherical_harmonics import spherical_harmonics
+from gair_jax.models import gair
 from gair_jax.serve import conversion
 from gair_jax.serve.conversion import Options
 from tests.convert import states
+from tests.models import small
 from tests.parity import weights
+from tests.serve.conftest import saved as saved_checkpoint
 from tests.serve.test_conversion import assert_same, stored, written
 from tests.shared import shared
 
@@ -63,6 +68,24 @@ def test_the_references_give_the_same_embeddings(name, tmp_path, capsys):
 
 def _skipped(case):
     return case.meta.get('skip_rows', {}).get('embedding', [])
+
+
+def test_places_are_encoded_before_they_are_rounded(tmp_path):
+    """At 1e-7 degrees a place rounded to float32 is another one."""
+    config = small.config()
+    config.model.rs.enabled = config.model.sv.enabled = False
+    config.model.nili.kind = 'mean'
+    sizes = PlaceSizes(hidden=(8,), frequencies=4, min_radius=1e-7)
+    config.model.location.encoder, config.model.location.sizes = 'grid', sizes
+    loaded = gair_jax.load(saved_checkpoint(config, tmp_path / 'ours'))
+    made, encode = fixed('grid', sizes), gair.build(config).encode_location
+    exact, rounded = (
+        encode(loaded.params, jnp.asarray(made(places), jnp.float32))
+        for places in (PLACES, PLACES.astype(np.float32))
+    )
+    found = loaded.encode_location(PLACES)
+    np.testing.assert_allclose(found, exact, atol=1e-5)
+    assert np.abs(found - rounded).max() > 0.05
 
 
 @pytest.mark.parametrize('form', ['analytic', 'closed-form'])
