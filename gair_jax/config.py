@@ -137,13 +137,40 @@ class EncoderConfig:
 
 
 @dataclasses.dataclass(kw_only=True)
+class PlaceSizes:
+    """Sizes of the location encoders other than GeoCLIP's; 0 is an encoder's own."""
+
+    hidden: tuple[int, ...] = setting((512,), 'model', 'widths of hidden layers')
+    activation: str = setting(
+        'leaky_relu', 'model', 'of feed-forward networks: leaky_relu, relu, sigmoid, tanh, gelu'
+    )
+    frequencies: int = setting(0, 'model', 'of encodings with scales; of rff')
+    min_radius: float = setting(0.0, 'input', 'smallest radius of encodings with scales')
+    max_radius: float = setting(0.0, 'input', 'largest radius of encodings with scales')
+    degrees: int = setting(20, 'model', 'of spherical harmonics')
+    form: str = setting('analytic', 'input', "of harmonics: analytic (SatCLIP's) or normalised")
+    anchors: int = setting(200, 'model', 'of rbf')
+    kernel: float = setting(
+        0.0,
+        'model',
+        "standard deviation: of rbf, degrees; of rff's directions, for places in -1..1",
+    )
+    cell: float = setting(2.0, 'model', 'side of a cell of tile, degrees')
+    extent: tuple[float, float, float, float] = setting(
+        (-180.0, 180.0, -90.0, 90.0), 'model', 'of tile and rff: west, east, south, north, degrees'
+    )
+
+
+@dataclasses.dataclass(kw_only=True)
 class LocationConfig:
-    """Random Fourier features of Equal Earth at several scales (paper 3.3, GeoCLIP)."""
+    """Places to embeddings: GeoCLIP's encoder (paper 3.3), or another of `gair places`."""
 
     enabled: bool = setting(True, 'model', 'off: no location encoder, so no SECL (w/o Loc)')
-    sigma: tuple[float, ...] = setting((1.0, 16.0, 256.0), 'model', 'scale of each branch')
-    frequencies: int = setting(256, 'model', 'frequencies a branch')
-    hidden: tuple[int, ...] = setting((1024, 1024, 1024), 'model', 'hidden widths of each branch')
+    encoder: str = setting('geoclip', 'model', 'a name of gair places; all but geoclip read sizes')
+    sigma: tuple[float, ...] = setting((1.0, 16.0, 256.0), 'model', 'geoclip: scale of each branch')
+    frequencies: int = setting(256, 'model', 'geoclip: frequencies a branch')
+    hidden: tuple[int, ...] = setting((1024,) * 3, 'model', 'geoclip: hidden widths of a branch')
+    sizes: PlaceSizes = _section(PlaceSizes)
 
 
 @dataclasses.dataclass(kw_only=True)

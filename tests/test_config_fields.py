@@ -30,6 +30,9 @@ MASKS = LABEL | {
     'head.levels': (0, 1), 'head.channels': 4, 'input.rs.jitter': 0.0,
 }  # fmt: skip
 
+XYZ, TILE, HARMONICS = ({'model.location.encoder': name} for name in ('xyz', 'tile', 'satclip'))
+GRID = {'model.location.encoder': 'grid', 'model.location.sizes.frequencies': 4}
+
 # field -> (another value, what must be set for the field to matter)
 CASES = {
     'data.dir': ('elsewhere', {}),
@@ -74,6 +77,18 @@ CASES = {
     'model.sv.pooling': ('class', SV_TOKEN),
     'model.location.sigma': ((1.0, 2.0), {}),
     'model.location.hidden': ((8, 8), {}),
+    'model.location.encoder': ('xyz', {}),
+    'model.location.sizes.hidden': ((8,), XYZ),
+    'model.location.sizes.activation': ('relu', XYZ),
+    'model.location.sizes.frequencies': (5, GRID),
+    'model.location.sizes.min_radius': (0.5, GRID),
+    'model.location.sizes.max_radius': (5.0, GRID),
+    'model.location.sizes.degrees': (3, HARMONICS),
+    'model.location.sizes.form': ('normalised', HARMONICS),
+    'model.location.sizes.anchors': (9, {'model.location.encoder': 'rbf'}),
+    'model.location.sizes.kernel': (0.5, {'model.location.encoder': 'rff'}),
+    'model.location.sizes.cell': (30.0, TILE),
+    'model.location.sizes.extent': ((0.0, 90.0, 0.0, 90.0), TILE),
     'model.nili.kind': ('bilinear', {}),
     'model.nili.hidden': ((), {}),
     'model.nili.schedule': ('convolve', {}),

@@ -12,6 +12,7 @@ from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from gair_jax.config import Config
+from gair_jax.models import gair
 from gair_jax.sensors import contract
 from gair_jax.train import objective, optimizer, sharding
 from gair_jax.train.state import TrainState
@@ -85,6 +86,9 @@ def shapes(config: Config) -> dict[str, jax.ShapeDtypeStruct]:
     if model.sv.enabled:
         found['sv'] = (rows, config.input.sv.size, config.input.sv.size, 3), pixels
     found |= {name: ((rows, 2), np.float32) for name in ('xy', 'lonlat')}
+    _, encoding = gair.location_encoder(config)
+    if encoding is not None:
+        found['place'] = (rows, encoding.width), np.float32
     found |= {name: ((rows,), np.bool_) for name in ('has_rs', 'has_sv')}
     found |= {name: ((rows,), np.int32) for name in ('tile', 'index')}
     return {name: jax.ShapeDtypeStruct(*each) for name, each in found.items()}
@@ -103,7 +107,8 @@ def drawn(config: Config, seed: int) -> Batch:
         'has_rs': np.ones(rows, bool), 'has_sv': np.ones(rows, bool),
         'tile': np.arange(rows, dtype=np.int32), 'index': np.arange(rows, dtype=np.int32),
     }  # fmt: skip
-    return made
+    _, encoding = gair.location_encoder(config)
+    return made if encoding is None else made | {'place': encoding(made['lonlat'])}
 
 
 @contextmanager

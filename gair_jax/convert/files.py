@@ -28,6 +28,8 @@ ENDINGS = ('.safetensors', *TORCH)
 WRAPPERS = ('model', 'state_dict', 'teacher', 'model_state_dict')
 # Under it, in what this project writes, stand the config and the sensor contracts.
 RECORD = 'gair_jax'
+# Entries of the outermost dict under which training scripts keep what a model is built with.
+SETTINGS = ('hyper_parameters', 'params')
 # How torch's messages name what a pickle would build or run.
 FORBIDDEN = re.compile(r'GLOBAL ([\w.]+)|(?:class|function) ([\w.]+)|Unsupported (operand \d+)')
 
@@ -42,6 +44,7 @@ class StateFile:
       groups: the entries that were dicts of their own.
       ignored: what else the file holds: entries of its outermost dict that are no tensors.
       record: what this project wrote beside it.
+      settings: names, numbers and lists that the model was built with, by the file's own names.
     """
 
     state: State
@@ -49,6 +52,7 @@ class StateFile:
     groups: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
     record: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 def is_state_file(path: str | os.PathLike[str]) -> bool:
@@ -93,6 +97,19 @@ def write(path: str | os.PathLike[str], file: StateFile) -> None:
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def read_settings(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """What a model was built with, from a JSON file; InputError where that is none."""
+    try:
+        values = json.loads(pathlib.Path(path).read_text())
+    except (OSError, ValueError) as error:
+        raise InputError(f'{path}: no readable JSON file ({_first_line(error)}).') from error
+    if not isinstance(values, dict):
+        raise InputError(f'{path}: expected a JSON object, found {type(values).__name__}.')
+    if odd := [name for name, value in values.items() if not _plain(value)]:
+        raise InputError(f'{path}: {odd[0]}: expected a text, a number or a list of them.')
+    return values
 
 
 def _need(module: str) -> Any:
@@ -142,14 +159,22 @@ def _read_torch(path: pathlib.Path) -> StateFile:
             groups.append(str(key))
             state |= {f'{key}.{name}': _array(torch, t) for name, t in value.items()}
     others = [k for k in inner if k not in state and k not in groups]
-    others += [k for k in held if k not in (wrapper, RECORD)] if wrapper else []
+    built_with = [k for k in SETTINGS if wrapper and isinstance(held.get(k), Mapping)]
+    others += [k for k in held if k not in (wrapper, RECORD, *built_with)] if wrapper else []
     return StateFile(
         state=state,
         wrapper=wrapper,
         groups=tuple(groups),
         ignored=tuple(str(k) for k in others),
         record=_parsed(held.get(RECORD, '{}'), path) if wrapper else {},
+        settings={name: v for k in built_with for name, v in held[k].items() if _plain(v)},
     )
+
+
+def _plain(value: Any) -> bool:
+    if isinstance(value, list | tuple):
+        return all(_plain(each) for each in value)
+    return isinstance(value, str | int | float)
 
 
 def _unpickled(torch: Any, path: pathlib.Path) -> Any:

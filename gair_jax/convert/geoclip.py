@@ -3,6 +3,8 @@
 from gair_jax.convert.table import Rule, State, Tree, convert, linear, same
 
 UNUSED = ('*logit_scale', '*gps_queue*', '*image_encoder.CLIP.*')
+# TaxaBind (Sastry et al. 2025) trains the class beside an image encoder, `model`.
+TAXABIND_UNUSED = ('model.*', 'logit_scale')
 
 
 def rules(hidden: int, source: str = '', target: str = 'location') -> list[Rule]:

@@ -6,10 +6,21 @@ read can be written again under the same names.
 
 import dataclasses
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 from gair_jax.config import Config, InputError
-from gair_jax.convert import croma, gair_release, geoclip, hugging_face, sizes, timm_vit
+from gair_jax.convert import (
+    croma,
+    gair_release,
+    geoclip,
+    hugging_face,
+    place_sizes,
+    satclip,
+    sizes,
+    timm_vit,
+    torchspatial,
+)
 from gair_jax.convert.table import Rule, State, Tree
 
 
@@ -23,6 +34,7 @@ class Layout:
       spelling: release of transformers that named the street view layers, '4' or '5'; '' without.
       head: of GeoCLIP, what stands before the names of its image head; None without one.
       norm: of a ViT, 'norm', or 'fc_norm' where it follows the pooling.
+      settings: what the model was built with, as far as the source has `settings`.
     """
 
     source: str
@@ -30,6 +42,7 @@ class Layout:
     spelling: str = ''
     head: str | None = None
     norm: str = 'norm'
+    settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -45,6 +58,8 @@ class Source:
       without: patterns of keys, after the prefix, none of which may be there.
       layout, config, rules, unused: the layout, the config (under a preset) and the table.
       absent: patterns, without prefix, of the names that another model of ours would lack.
+      settings: names of what the arrays do not tell, which the file or the user says.
+      encoders: location encoders of ours that it can hold; () where it has no place for one.
     """
 
     name: str
@@ -58,6 +73,8 @@ class Source:
     rules: Callable[[Tree, Layout], list[Rule]]
     unused: Callable[[Tree, Layout], tuple[str, ...]]
     absent: Callable[[Tree], Iterable[str]] = lambda tree: ()
+    settings: tuple[str, ...] = ()
+    encoders: tuple[str, ...] = ()
 
 
 def recognise(state: State, name: str = '') -> Layout:
@@ -121,6 +138,7 @@ def _gair(name: str, what: str, marks: tuple[str, ...] = ()) -> Source:
         rules=lambda tree, at: gair_release.rules(tree, at.prefix, at.spelling or '4'),
         unused=lambda tree, at: gair_release.unused(tree, at.prefix),
         absent=gair_release.absent,
+        encoders=('geoclip',),
     )
 
 
@@ -164,6 +182,22 @@ def _geoclip_rules(tree: Tree, layout: Layout) -> list[Rule]:
     return table + (geoclip.image_head(layout.head or '') if 'clip' in tree else [])
 
 
+def _taxabind_layout(state: State, layout: Layout) -> Layout:
+    """The encoder is an attribute of the class that trains it, or stands alone."""
+    inner = f'{layout.prefix}location_encoder.'
+    held = any(key.startswith(inner) for key in state)
+    return dataclasses.replace(layout, prefix=inner) if held else layout
+
+
+def _taxabind_unused(tree: Tree, layout: Layout) -> tuple[str, ...]:
+    outer = layout.prefix.removesuffix('location_encoder.')
+    return tuple(outer + name for name in geoclip.TAXABIND_UNUSED)
+
+
+def _satclip_layout(state: State, layout: Layout) -> Layout:
+    return dataclasses.replace(layout, prefix=satclip.whole(state, layout.prefix))
+
+
 # The last layer of GeoCLIP's image head, in its own file or in the class.
 HEAD = r'(module\.)?(image_encoder\.)?(mlp\.)?2\.weight'
 
@@ -195,6 +229,46 @@ SOURCES = {
             absent=lambda tree: croma.UNUSED,
         ),
         Source(
+            name='taxabind',
+            what="TaxaBind: the location encoder, of GeoCLIP's form",
+            part='location',
+            sign=r'(?P<prefix>(module\.)?)(location_encoder\.)?LocEnc\d+\.',
+            marks=(r'model\.(visual|transformer|token_embedding|text)',),
+            layout=_taxabind_layout,
+            config=lambda state, at, preset: sizes.geoclip(state, at.prefix, None),
+            rules=lambda tree, at: geoclip.rules(
+                geoclip.hidden_layers(tree['location']), at.prefix
+            ),
+            unused=_taxabind_unused,
+            absent=lambda tree: geoclip.TAXABIND_UNUSED,
+            encoders=('geoclip',),
+        ),
+        Source(
+            name='satclip',
+            what='SatCLIP: the location encoder',
+            part='location',
+            sign=r'(?P<prefix>(module\.)?(model\.)?)(location\.)?nnet\.(layers\.\d+|last_layer)\.',
+            layout=_satclip_layout,
+            config=lambda state, at, preset: place_sizes.satclip(state, at.prefix, at.settings),
+            rules=lambda tree, at: satclip.rules(tree, at.prefix),
+            unused=lambda tree, at: satclip.unused(at.prefix),
+            settings=satclip.SETTINGS,
+            encoders=('satclip',),
+        ),
+        Source(
+            name='torchspatial',
+            what='TorchSpatial: a location encoder, without its class head',
+            part='location',
+            sign=r'(?P<prefix>(module\.)?(loc_enc\.)?)(spa_enc\.ffn\.layers\.|feats\.\d+\.)',
+            config=lambda state, at, preset: place_sizes.torchspatial(
+                state, at.prefix, at.settings
+            ),
+            rules=lambda tree, at: torchspatial.rules(tree, at.prefix),
+            unused=lambda tree, at: torchspatial.unused(at.prefix),
+            settings=torchspatial.SETTINGS,
+            encoders=tuple(torchspatial.NAMES.values()),
+        ),
+        Source(
             name='geoclip',
             what='GeoCLIP: the location encoder, and the image head',
             part='location',
@@ -204,6 +278,7 @@ SOURCES = {
             rules=_geoclip_rules,
             unused=lambda tree, at: geoclip.UNUSED,
             absent=lambda tree: geoclip.UNUSED,
+            encoders=('geoclip',),
         ),
         _vit(
             'vit_mocov3',

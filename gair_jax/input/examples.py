@@ -7,6 +7,7 @@ from jaxtyping import Float
 
 from gair_jax.config import Config, InputError
 from gair_jax.geo import sphere, tiles
+from gair_jax.geo.place_encodings import ON_DEVICE
 from gair_jax.input import benchmark_inputs, sampling, transforms
 from gair_jax.input.records import Photo, label_field
 from gair_jax.input.store import Store
@@ -30,6 +31,8 @@ class Examples:
         learns = config.loss.objective == 'label'
         self._masked = learns and config.head.target == 'mask'
         self._labelled = learns and not self._masked
+        location = config.model.location
+        self._encoded = location.enabled and location.encoder not in ON_DEVICE
         self.photos = store.photos(split)
         self._fields: tuple[str, ...] = _FIELDS
         if self._labelled:
@@ -101,6 +104,7 @@ class Examples:
             **pixels,
             'xy': xy.astype(np.float32),
             'lonlat': lonlat.astype(np.float32),
+            **({'place': lonlat} if self._encoded else {}),
             'has_rs': np.bool_(view is not None),
             'has_sv': np.bool_(model.sv.enabled and photo.photo != b''),
             'tile': np.int32(photo.tile),

@@ -15,6 +15,7 @@ import ml_dtypes
 import numpy as np
 
 from gair_jax.config import Config, InputError
+from gair_jax.geo.place_encodings import encoding
 from gair_jax.input import benchmark_inputs, sampling
 from gair_jax.input.examples import Arrays, Examples
 from gair_jax.input.resize import KERNELS
@@ -41,6 +42,8 @@ class Pipeline:
       sv       f32 [b, size, size, 3], network input of the photo; zeros where there is none
       xy       f32 [b, 2], the photo in the window, [-1, 1], x east, y south; zeros without a tile
       lonlat   f32 [b, 2], degrees, with noise if `input.noise` says so
+      place    f32 [b, f], the same places before they were rounded, encoded, if
+               `model.location.encoder` is one that the host encodes for (`geo.place_encodings`)
       has_rs   bool [b], has_sv bool [b]
       tile     i32 [b], id of the tile, -1 for none
       index    i32 [b], row of the record in the split
@@ -83,6 +86,12 @@ class Pipeline:
             )
         store = Store(config.data)
         self._examples = Examples(config, store, split)
+        location = config.model.location
+        self._encoding = (
+            encoding(location.encoder, location.sizes, 'model.location')
+            if location.enabled
+            else None
+        )
         self.splits = store.splits
         self.metadata = store.metadata
         every = np.arange(len(self._examples.photos))
@@ -113,7 +122,7 @@ class Pipeline:
 
     def batch(self, step: int) -> Batch:
         """This process's part of the batch of a step, read by the calling thread."""
-        return stack_rows([self._row(step, row) for row in range(self._rows)], self._pixels)
+        return self._stacked([self._row(step, row) for row in range(self._rows)], self._pixels)
 
     def iterate(self, start: int, stop: int) -> Iterator[Batch]:
         """`batch(start)` .. `batch(stop - 1)`, read ahead by `data.threads` threads."""
@@ -123,7 +132,7 @@ class Pipeline:
         def make(chunk: int) -> Batch:
             step, part = divmod(chunk, chunks)
             made = [self._row(step, part * rows + row) for row in range(rows)]
-            return stack_rows(made, self._pixels)
+            return self._stacked(made, self._pixels)
 
         options = grain.ReadOptions(
             num_threads=self._threads, prefetch_buffer_size=max(self._threads, 2 * chunks)
@@ -134,7 +143,7 @@ class Pipeline:
 
     def examples_at(self, indices: Sequence[int]) -> Batch:
         """A batch of these records as evaluation sees them, whatever `train` says."""
-        return stack_rows([self._examples.fixed(int(index)) for index in indices], np.float32)
+        return self._stacked([self._examples.fixed(int(index)) for index in indices], np.float32)
 
     def tile_shape(self, index: int) -> tuple[int, int]:
         """Rows and columns of the tile of this record."""
@@ -151,6 +160,11 @@ class Pipeline:
     def ids(self, batch: Batch) -> list[str]:
         """Ids of the records of a batch."""
         return [self._examples.photos[int(index)].id for index in batch['index']]
+
+    def _stacked(self, rows: Sequence[Arrays], pixels: Any) -> Batch:
+        """Rows as one array a name, with places encoded together."""
+        made = stack_rows(rows, pixels)
+        return made if self._encoding is None else made | {'place': self._encoding(made['place'])}
 
     def _row(self, step: int, row: int) -> Arrays:
         position = step * self._batch + self._process * self._rows + row

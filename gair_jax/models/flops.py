@@ -6,8 +6,9 @@ rate, whatever a compiler makes of the program.
 
 from gair_jax.config import Config
 from gair_jax.models.gair import Model
-from gair_jax.models.location import LocationSpec
+from gair_jax.models.location import LocationEncoder, LocationSpec
 from gair_jax.models.nili import NiliSpec
+from gair_jax.models.place_towers import kernels
 from gair_jax.models.vit import VitSpec
 
 
@@ -29,6 +30,15 @@ def location(spec: LocationSpec) -> int:
     return 2 * len(spec.sigma) * branch
 
 
+def place(model: Model) -> int:
+    """Of one place by the location encoder, 0 without one; what the host does is not in it."""
+    if model.location is None:
+        return 0
+    if isinstance(model.location, LocationEncoder):
+        return location(model.location.spec)
+    return 2 * sum(rows * columns for rows, columns in kernels(model.location, model.place_width))
+
+
 def nili(spec: NiliSpec) -> int:
     """Of one point, by the schedule 'gather'."""
     cells = 4 if spec.ensemble else 1
@@ -40,8 +50,7 @@ def embed(model: Model) -> int:
     total = 0
     for encoder in (model.rs, model.sv):
         total += vit(encoder.spec) if encoder is not None else 0
-    if model.location is not None:
-        total += location(model.location.spec)
+    total += place(model)
     if isinstance(spec := getattr(model.nili, 'spec', None), NiliSpec):
         total += nili(spec)
     return total
@@ -53,7 +62,7 @@ def train_step(config: Config, model: Model) -> int:
     Counted once whatever the program computes again (remat, accumulation, blocks of the loss).
     """
     places = config.bank.size if config.bank.content == 'positions' else 0
-    past = places * location(model.location.spec) if model.location is not None else 0
+    past = places * place(model)
     return 3 * (config.batch * embed(model) + past + 2 * config.model.embed_dim * pairs(config))
 
 

@@ -6,23 +6,25 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import linen as nn
 from jaxtyping import Array, Float
 
-from gair_jax.config import Config, InputError, ModelConfig
+from gair_jax.config import Config, InputError
+from gair_jax.geo import place_encodings
 from gair_jax.models import interpolation, vit
 from gair_jax.models.attention_query import AttentionQuery
 from gair_jax.models.heads import ClipHead
 from gair_jax.models.location import LAST_WEIGHTS, LocationEncoder
-from gair_jax.models.location import spec as location_spec
-from gair_jax.models.nili import COORDINATES, SCHEDULES, Nili, NiliSpec
-from gair_jax.models.transformer import TransformerSpec, run
+from gair_jax.models.nili import SCHEDULES, Nili
+from gair_jax.models.place_towers import Tower, location_encoder
+from gair_jax.models.reader import reader
+from gair_jax.models.transformer import run
 from gair_jax.models.vit import Vit, expect
 from gair_jax.sensors import contract
 
 Params = dict[str, Any]
 SIDES = ('rs', 'sv', 'location')
-KINDS = ('nili', 'bilinear', 'bicubic', 'mean', 'attention')
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -31,17 +33,18 @@ class Model:
 
     Every method is a pure function of its arguments. `params` holds the sub-trees rs, sv, location,
     nili, projections and clip, each only where the config enables it. A `key` is for dropout alone;
-    None is no dropout. Images are network input, channels last; places are degrees, longitude
-    first.
+    None is no dropout. Images are network input, channels last; places are as `place_input` gives
+    them: encoded by the host where `encoding` is one, else degrees, longitude first.
     """
 
     config: Config
     rs: Vit | None
     sv: Vit | None
-    location: LocationEncoder | None
+    location: LocationEncoder | Tower | None
     nili: Nili | AttentionQuery | None
     projections: Mapping[str, nn.Dense]
     clip: ClipHead | None = None
+    encoding: place_encodings.Encoding | None = None
 
     def init(self, key: Array) -> Params:
         """Draws all parameters; each sub-tree depends only on the key and on its own settings."""
@@ -63,10 +66,24 @@ class Model:
         out = self._encode('sv', self.sv, params, sv, key)
         return {'tokens': _tokens(out), 'embedding': out['pooled']}
 
-    def encode_location(self, params: Params, lonlat: Float[Array, 'n 2']) -> Float[Array, 'n d']:
-        """Places to embeddings."""
+    @property
+    def place_field(self) -> str:
+        """The field of a batch that the location encoder reads: 'lonlat', or 'place', encoded."""
+        return 'lonlat' if self.encoding is None else 'place'
+
+    @property
+    def place_width(self) -> int:
+        """Numbers that the location encoder reads of a place."""
+        return 2 if self.encoding is None else self.encoding.width
+
+    def place_input(self, lonlat: Float[np.ndarray, 'n 2']) -> Float[np.ndarray, 'n f']:
+        """What the location encoder reads of places in degrees, float64."""
+        return lonlat.astype(np.float32) if self.encoding is None else self.encoding(lonlat)
+
+    def encode_location(self, params: Params, places: Float[Array, 'n f']) -> Float[Array, 'n d']:
+        """Places, as `place_input` gives them, to embeddings."""
         encoder = self._required('location', self.location)
-        return run(encoder, params['location'], lonlat)['embedding']
+        return run(encoder, params['location'], places)['embedding']
 
     def query(
         self,
@@ -112,7 +129,8 @@ class Model:
 
         Args:
           params: parameters.
-          batch: rs [B, H, W, C], sv [B, h, w, 3], xy [B, 2], lonlat [B, 2], as far as enabled.
+          batch: rs [B, H, W, C], sv [B, h, w, 3], xy [B, 2] and what `place_field` names [B, f],
+            as far as enabled.
           key: for dropout; None is none.
 
         Returns:
@@ -131,7 +149,7 @@ class Model:
             out['sv'] = self.encode_sv(params, batch['sv'], key=keys[1])['embedding']
             out['loss_sv'] = self.project(params, 'sv', out['sv'])
         if self.location is not None:
-            out['location'] = self.encode_location(params, batch['lonlat'])
+            out['location'] = self.encode_location(params, batch[self.place_field])
             out['loss_location'] = self.project(params, 'location', out['location'])
         return out
 
@@ -143,7 +161,8 @@ class Model:
                 image = jnp.zeros((1, *encoder.spec.image, encoder.spec.channels))
                 params[side] = encoder.init(keys[side], image)['params']
         if self.location is not None:
-            params['location'] = self.location.init(keys['location'], jnp.zeros((1, 2)))['params']
+            place = jnp.zeros((1, self.place_width))
+            params['location'] = self.location.init(keys['location'], place)['params']
         if self.nili is not None:
             grid = jnp.zeros((1, 2, 2, _grid_width(self.rs)))
             params['nili'] = self.nili.init(keys['nili'], grid, jnp.zeros((1, 1, 2)))['params']
@@ -186,14 +205,12 @@ def build(config: Config) -> Model:
     if model.embed_dim < 1:
         raise InputError(f'model.embed_dim: expected at least 1, found {model.embed_dim}.')
     rs, sv = rs_encoder(config), sv_encoder(config)
-    location = None
-    if model.location.enabled:
-        location = LocationEncoder(location_spec(model.location, model.embed_dim))
+    location, encoding = location_encoder(config)
     for side in model.projections:
         expect('model.projections', side, SIDES)
     enabled = [s for s in SIDES if getattr(model, s).enabled and s in model.projections]
     projections = {s: nn.Dense(model.embed_dim, kernel_init=LAST_WEIGHTS) for s in enabled}
-    nili = None if rs is None else _nili(model, rs)
+    nili = None if rs is None else reader(model, rs.spec.layers.dim)
     for side, width in _widths(config, rs, sv).items():
         if width != model.embed_dim and side not in model.projections:
             raise InputError(
@@ -203,7 +220,7 @@ def build(config: Config) -> Model:
     if model.clip_hidden < 0:
         raise InputError(f'model.clip_hidden: expected at least 0, found {model.clip_hidden}.')
     clip = ClipHead(model.clip_hidden, model.embed_dim) if model.clip_hidden else None
-    return Model(config, rs, sv, location, nili, projections, clip)
+    return Model(config, rs, sv, location, nili, projections, clip, encoding)
 
 
 def rs_encoder(config: Config) -> Vit | None:
@@ -228,48 +245,6 @@ def sv_encoder(config: Config) -> Vit | None:
 def widths(config: Config) -> dict[str, int]:
     """Width of the embedding of each enabled side before its projection; of rs, at a point."""
     return _widths(config, rs_encoder(config), sv_encoder(config))
-
-
-def _nili(model: ModelConfig, rs: Vit) -> Nili | AttentionQuery | None:
-    """What reads the patch grid, where it has parameters."""
-    nili, width = model.nili, rs.spec.layers.dim
-    expect('model.nili.kind', nili.kind, KINDS)
-    expect('model.nili.schedule', nili.schedule, SCHEDULES)
-    expect('model.nili.padding', nili.padding, interpolation.PADDINGS)
-    expect('model.nili.coordinates', nili.coordinates, COORDINATES)
-    if nili.hidden and min(nili.hidden) < 1:
-        raise InputError(
-            f'model.nili.hidden: expected widths of at least 1, found {tuple(nili.hidden)}.'
-        )
-    if nili.kind == 'nili':
-        return Nili(
-            NiliSpec(
-                dim=width,
-                embed_dim=model.embed_dim,
-                hidden=tuple(nili.hidden),
-                coordinates=nili.coordinates,
-            )
-        )
-    if nili.kind != 'attention':
-        return None
-    if width % 4:
-        raise InputError(f'model.rs.dim: kind attention expects a multiple of 4, found {width}.')
-    if nili.layers < 1:
-        raise InputError(f'model.nili.layers: expected at least 1, found {nili.layers}.')
-    layers = TransformerSpec(
-        dim=width,
-        depth=nili.layers,
-        heads=nili.heads,
-        mlp_dim=4 * width,
-        qkv_bias=False,
-        norm_eps=1e-5,
-        dtype=model.dtype,
-        remat=model.remat,
-        rolled=model.rolled,
-        attention=model.attention,
-    )
-    layers.check('model.nili.')
-    return AttentionQuery(layers)
 
 
 def _widths(config: Config, rs: Vit | None, sv: Vit | None) -> dict[str, int]:

@@ -1,6 +1,6 @@
 """Encoders of places by name: what a place is encoded as on the host, and the network behind it.
 
-Encodings are float64 NumPy (see `geo.frequency_encodings`) and do not change in training. Radii are
+Encodings are float64 NumPy (see `geo.place_encodings`) and do not change in training. Radii are
 in the unit of each encoding: degrees of grid and theory; of spheres the angle that is scaled is in
 radians, so that 1 is the place's own angle.
 """
@@ -16,56 +16,23 @@ import numpy as np
 from flax import linen as nn
 from jaxtyping import Array, Float
 
-from gair_jax.config import InputError, setting
-from gair_jax.geo import anchor_encodings, frequency_encodings
+from gair_jax.config import InputError, PlaceSizes, setting
+from gair_jax.geo import anchor_encodings, place_encodings
+from gair_jax.geo.place_encodings import NAMES
 from gair_jax.geo.projection import equal_earth
-from gair_jax.geo.spherical_harmonics import spherical_harmonics
 from gair_jax.models.location import Branch, LocationSpec
 from gair_jax.models.place_networks import FeedForward, Residual, Siren, Tile
 
-# What each is, and its smallest and largest radius and number of frequencies where it has scales.
-NAMES = {
-    'wrap': 'sin and cos of both angles, a residual network (Mac Aodha et al. 2019)',
-    'wrap_ffn': 'the same angles, a feed-forward network',
-    'xyz': 'the unit vector',
-    'nerf': 'the unit vector at 16 octaves (Mildenhall et al. 2020)',
-    'rbf': 'distances to training places, as a Gaussian',
-    'rff': 'random Fourier features of one scale (Rahimi and Recht 2007)',
-    'tile': 'a learnt row for each cell of a grid',
-    'grid': 'Space2Vec-grid (Mai et al. 2020)',
-    'theory': 'Space2Vec-theory',
-    'sphere_c': 'Sphere2Vec-sphereC (Mai et al. 2023)',
-    'sphere_c_plus': 'Sphere2Vec-sphereC+',
-    'sphere_m': 'Sphere2Vec-sphereM',
-    'sphere_m_plus': 'Sphere2Vec-sphereM+',
-    'dfs': 'Sphere2Vec-dfs, the double Fourier sphere',
-    'harmonics': 'spherical harmonics',
-    'satclip': 'spherical harmonics and a SIREN (Klemmer et al. 2025)',
-    'geoclip': 'random Fourier features of three scales on Equal Earth (GeoCLIP, GAIR)',
-}
-RADII = {
-    'grid': (0.02, 360.0), 'theory': (0.02, 360.0), 'sphere_c': (0.002, 1.0),
-    'sphere_c_plus': (0.002, 1.0), 'sphere_m': (0.002, 1.0), 'sphere_m_plus': (0.002, 1.0),
-    'dfs': (0.02, 1.0),
-}  # fmt: skip
 SIGMAS = (1.0, 16.0, 256.0)
+KERNELS = {'rbf': 5.0, 'rff': 20.0}  # where a size is 0
+RFF_FREQUENCIES = 512
 
 
 @dataclasses.dataclass(kw_only=True)
-class EncoderSizes:
-    """Sizes that all encoders share; 0 is an encoder's own."""
+class EncoderSizes(PlaceSizes):
+    """Sizes that all encoders share, GeoCLIP's too; 0 is an encoder's own."""
 
     width: int = setting(256, 'run', 'of the embedding')
-    hidden: tuple[int, ...] = setting((512,), 'run', 'widths of hidden layers')
-    frequencies: int = setting(0, 'run', 'of encodings with scales; of rff, and a scale of geoclip')
-    min_radius: float = setting(0.0, 'run', 'smallest radius of encodings with scales')
-    max_radius: float = setting(0.0, 'run', 'largest radius of encodings with scales')
-    degrees: int = setting(20, 'run', 'of spherical harmonics')
-    anchors: int = setting(200, 'run', 'of rbf; at most the training places')
-    kernel: float = setting(
-        0.0, 'run', "standard deviation: of rbf, degrees; of rff's directions, for places in -1..1"
-    )
-    cell: float = setting(2.0, 'run', 'side of a cell of tile, degrees')
 
 
 class PlaceEncoder(NamedTuple):
@@ -116,35 +83,26 @@ def build(name: str, sizes: EncoderSizes, places: np.ndarray, seed: int = 0) -> 
     if name not in NAMES:
         raise InputError(f'encoders: expected one of {", ".join(NAMES)}, found {name!r}.')
     encode = _encoding(name, sizes, places, np.random.default_rng(seed))
-    return PlaceEncoder(lambda x: encode(x).astype(np.float32), _network(name, sizes))
+    return PlaceEncoder(lambda x: encode(x).astype(np.float32), network(name, sizes, sizes.width))
 
 
 def _encoding(
     name: str, sizes: EncoderSizes, places: np.ndarray, rng: np.random.Generator
 ) -> Callable[[np.ndarray], np.ndarray]:
-    if name in RADII:
-        own = RADII[name]
-        radii = sizes.min_radius or own[0], sizes.max_radius or own[1]
-        count = sizes.frequencies or (8 if name == 'dfs' else 64)
-        scales = frequency_encodings.frequencies(count, *radii)
-        return functools.partial(frequency_encodings.SCALED[name], scales=scales)
-    if name in ('harmonics', 'satclip'):
-        return functools.partial(spherical_harmonics, degrees=sizes.degrees)
     if name == 'geoclip':
         return _fourier_of_projection(sizes.frequencies or 256, rng)
     if name == 'rff':
-        count = sizes.frequencies or 512
-        directions = rng.normal(0, sizes.kernel or 20.0, (2, count))
+        count = sizes.frequencies or RFF_FREQUENCIES
+        directions = rng.normal(0, sizes.kernel or KERNELS[name], (2, count))
         shift = rng.uniform(0, 2 * np.pi, count)
-        return functools.partial(anchor_encodings.rff, directions=directions, shift=shift)
+        return functools.partial(
+            anchor_encodings.rff, directions=directions, shift=shift, extent=sizes.extent
+        )
     if name == 'rbf':
         drawn = rng.choice(len(places), min(sizes.anchors, len(places)), replace=False)
-        width = sizes.kernel or 5.0
+        width = sizes.kernel or KERNELS[name]
         return functools.partial(anchor_encodings.rbf, anchors=places[drawn], width=width)
-    if name == 'tile':
-        return lambda x: anchor_encodings.cell_of(x, anchor_encodings.WORLD, sizes.cell)[:, None]
-    simple = {'xyz': frequency_encodings.unit_vectors, 'nerf': frequency_encodings.nerf}
-    return simple.get(name, frequency_encodings.wrap)
+    return place_encodings.fixed(name, sizes)
 
 
 def _fourier_of_projection(
@@ -172,19 +130,20 @@ class _Rows(nn.Module):
         return jax.nn.relu(Tile(self.cells, self.out, name='tile')(x[:, 0].astype(jnp.int32)))
 
 
-def _network(name: str, sizes: EncoderSizes) -> nn.Module:
+def network(name: str, sizes: PlaceSizes, width: int) -> nn.Module:
+    """The network behind the encoding of a name, to embeddings of `width`."""
     if name == 'wrap':
-        return Residual(sizes.width, dropout=0.0)
+        return Residual(width, dropout=0.0)
     if name == 'satclip':
-        return Siren(sizes.width, sizes.hidden, dropout=0.0)
+        return Siren(width, tuple(sizes.hidden), dropout=0.0)
     if name == 'tile':
-        rows, columns = anchor_encodings.cells(anchor_encodings.WORLD, sizes.cell)
-        return _Rows(rows * columns, sizes.width)
+        rows, columns = anchor_encodings.cells(sizes.extent, sizes.cell)
+        return _Rows(rows * columns, width)
     if name == 'geoclip':
         count = sizes.frequencies or 256
         return Scales(
             LocationSpec(
-                sigma=SIGMAS, frequencies=count, hidden=sizes.hidden, embed_dim=sizes.width
+                sigma=SIGMAS, frequencies=count, hidden=tuple(sizes.hidden), embed_dim=width
             )
         )
-    return FeedForward(sizes.width, sizes.hidden, dropout=0.0)
+    return FeedForward(width, tuple(sizes.hidden), sizes.activation, dropout=0.0)

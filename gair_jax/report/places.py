@@ -13,7 +13,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from gair_jax.models.place_encoders import NAMES
+from gair_jax.geo.place_encodings import NAMES
 from gair_jax.report.figures import new_figure, save
 from gair_jax.report.first_look import write_json
 from gair_jax.transfer.place_benchmark import FLOORS, evaluate

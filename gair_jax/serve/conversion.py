@@ -33,6 +33,7 @@ class Options:
       bands: of CROMA: 10 keeps the ten of our sensor; 0 keeps all.
       reinit_patch: of CROMA: draws the patch embedding anew, as GAIR's authors did.
       image_head: of GeoCLIP: file of its image head; '' takes none but what the file itself holds.
+      settings: of SatCLIP and TorchSpatial: JSON file of hyper-parameters that the file lacks.
     """
 
     source: str = ''
@@ -40,6 +41,7 @@ class Options:
     bands: int = 0
     reinit_patch: bool = False
     image_head: str = ''
+    settings: str = ''
 
 
 class Converted(NamedTuple):
@@ -91,6 +93,7 @@ def from_file(path: str | os.PathLike[str], options: Options | None = None) -> C
         cut = croma.keep_bands(file.state, croma.TEN_BANDS, layout.prefix)
         file = dataclasses.replace(file, state=cut)
     source = sources.source(layout.source)
+    layout = dataclasses.replace(layout, settings=_settings(file, source, options))
     config, contracts = _described(file, source, layout, options)
     template = jax.eval_shape(gair.build(config).init, jax.random.key(0))
     rules = source.rules(template, layout)
@@ -123,6 +126,12 @@ def to_state(path: str | os.PathLike[str], source: str = '') -> Restored:
     else:
         layout, origin = _own_layout(config, source or DEFAULT), {}
     to = sources.source(layout.source)
+    encoder = config.model.location.encoder
+    if to.encoders and 'location' in params and encoder not in to.encoders:
+        raise InputError(
+            f'{path}: the layout of {to.name} has a place for {", ".join(to.encoders)} as location '
+            f'encoder, found {encoder}.'
+        )
     tree, remarks = _fitting(params, to, layout, path)
     state = restore(tree, to.rules(tree, layout))
     for key, dtype in origin.get('dtypes', {}).items():
@@ -145,6 +154,24 @@ def _with_head(file: StateFile, options: Options) -> StateFile:
     if twice := sorted(set(head) & set(file.state)):
         raise InputError(f'--image-head {options.image_head}: {twice[0]} is in both files.')
     return dataclasses.replace(file, state={**file.state, **head})
+
+
+def _settings(file: StateFile, source: Source, options: Options) -> dict[str, Any]:
+    """What the model was built with: as the file says, and as the user says where it does not."""
+    said = {name: value for name, value in file.settings.items() if name in source.settings}
+    if not options.settings:
+        return said
+    given = files.read_settings(options.settings)
+    for name, value in given.items():
+        if name not in source.settings:
+            known = ', '.join(source.settings) or f'none, as {source.name} needs none'
+            raise InputError(f'{options.settings}: expected names of {known}, found {name!r}.')
+        if said.get(name, value) != value:
+            raise InputError(
+                f'{options.settings}: {name}: expected {said[name]!r}, which the weights say of '
+                f'themselves, found {value!r}.'
+            )
+    return said | given
 
 
 def _check(options: Options, layout: Layout) -> None:
@@ -194,6 +221,8 @@ def _remarks(
         sides = [s for s in ('rs', 'sv') if getattr(model, s).enabled]
         heads = ' and '.join(f'{getattr(model, s).heads} ({s})' for s in sides)
         said += [f'Attention heads leave no trace in the weights; taken: {heads}.'] if heads else []
+    if any(file.state[k].dtype == np.float64 for k in file.state if k not in carried):
+        said.append('The file holds float64, ours are float32: the way back gives rounded numbers.')
     if any('transformer.norm_out' in key for key in carried if 's2_encoder' in key):
         said.append(
             'The file has a final norm of the tile encoder (norm_out), which the public code '
@@ -232,7 +261,7 @@ def _own_layout(config: Config, source: str) -> Layout:
     """How a checkpoint of ours is written as a source."""
     return Layout(
         source=source,
-        prefix='location_encoder.' if source == 'geoclip' else '',
+        prefix='location_encoder.' if source in ('geoclip', 'taxabind') else '',
         spelling='4' if source.startswith('gair') else '',
         head='image_encoder.mlp.' if config.model.clip_hidden else None,
         norm='fc_norm' if config.model.sv.pooling == 'mean_norm' else 'norm',

@@ -89,9 +89,8 @@ class Embedder(Engine):
         self.require('location', space)
         places = places_of(lonlat)
         tiles.check_lonlat(places, 'places')
-        return self._encode(
-            'location', list(places.astype(np.float32)), np.asarray, normalize, space
-        )
+        inputs = list(self.model.place_input(places))
+        return self._encode('location', inputs, np.asarray, normalize, space)
 
     def query(
         self,
@@ -132,7 +131,10 @@ class Embedder(Engine):
     def encode_inputs(
         self, side: str, inputs: Sequence[np.ndarray], *, space: str = 'common'
     ) -> Float[np.ndarray, 'n d']:
-        """Embeddings of what is already network input of a side, 'rs', 'sv' or 'location'."""
+        """Embeddings of what is already network input of a side, 'rs', 'sv' or 'location'.
+
+        Of places that is `gair.Model.place_input`.
+        """
         self.require(side, space)
         return self._encode(side, inputs, np.asarray, False, space)
 

@@ -129,6 +129,11 @@ def read_source(path: str | os.PathLike[str], revision: str = '') -> Source:
         raise InputError(
             f'{path}: expected a model with a location encoder, found {", ".join(sorted(params))}.'
         )
+    if (name := config.model.location.encoder) != 'geoclip':
+        raise InputError(
+            f'{path}: export writes the encoder geoclip alone, found {name}: gair_jax.load(...) '
+            'and gair embed run it.'
+        )
     model = gair.build(config)
 
     def encode(params: gair.Params, lonlat: Array) -> Array:

@@ -54,7 +54,7 @@ def forward(model: Model, params: Params, case: Case) -> Arrays:
     batch = {
         'rs': channels_last(inputs['rs']),
         'sv': channels_last(inputs['sv']),
-        'lonlat': jnp.asarray(inputs['lonlat']),
+        model.place_field: jnp.asarray(model.place_input(inputs['lonlat'])),
         'xy': jnp.asarray(xy, jnp.float32),
     }
     out = jax.jit(model.apply)(params, batch)
@@ -109,6 +109,8 @@ def places(model: Model, params: Params, case: Case) -> Arrays:
     encoder = model.location
     if encoder is None:
         raise InputError('model.location.enabled: the case needs it, found False.')
+    if (name := model.config.model.location.encoder) != 'geoclip':
+        raise InputError(f'model.location.encoder: the case needs geoclip, found {name!r}.')
     degrees = case.inputs[case.kwargs['input']]
     lonlat = degrees[:, ::-1] if case.kwargs['order'] == 'lat_lon' else degrees
     apply = jax.jit(lambda p, x: run(encoder, p, x))
@@ -123,6 +125,17 @@ def places(model: Model, params: Params, case: Case) -> Arrays:
     }
 
 
+def encoded_places(model: Model, params: Params, case: Case) -> Arrays:
+    """A location encoder of SatCLIP or TorchSpatial, and what the host encodes, where it does."""
+    degrees = case.inputs[case.kwargs.get('input', 'lonlat')].astype(np.float64)
+    given = jnp.asarray(model.place_input(degrees))
+    arrays = {'embedding': np.asarray(jax.jit(model.encode_location)(params, given))}
+    if model.encoding is None:
+        return arrays
+    position = model.encoding.encode(degrees)
+    return {**arrays, 'position': position, 'posenc': position}
+
+
 KINDS: Mapping[str, Replay] = {
     'gair_forward': forward,
     'vit_sv_encoder': street_view,
@@ -130,6 +143,8 @@ KINDS: Mapping[str, Replay] = {
     'croma_levels': tile_levels,
     'vit_encoder': photos,
     'location_rff': places,
+    'spherical_harmonics_siren': encoded_places,
+    'torchspatial_encoder': encoded_places,
 }
 
 

@@ -15,7 +15,9 @@ import jax
 from jax.sharding import Mesh
 
 from gair_jax.config import Config, InputError
+from gair_jax.geo.place_encodings import ON_DEVICE
 from gair_jax.models import gair, task_head
+from gair_jax.models.place_towers import kernels
 from gair_jax.models.vit import Vit
 from gair_jax.train import loss_form, objective, optimizer, sharding
 from gair_jax.train.state import TrainState
@@ -148,11 +150,22 @@ def _row_embeddings(config: Config) -> int:
 
 
 def _place_values(config: Config) -> int:
+    """Of one place: the inputs of products, and what activations give."""
     location = config.model.location
     if not location.enabled:
         return 0
+    if location.encoder != 'geoclip':
+        module, width = _location(config)
+        matrices = kernels(module, width)
+        return width + 2 * sum(columns for _, columns in matrices)
     branch = 2 * location.frequencies + 2 * sum(location.hidden) + config.model.embed_dim
     return len(location.sigma) * branch
+
+
+def _location(config: Config) -> tuple[Any, int]:
+    """The location encoder, and the numbers that it reads of a place."""
+    module, encoding = gair.location_encoder(config)
+    return module, 2 if encoding is None else encoding.width
 
 
 def _bank_activations(config: Config, devices: int) -> int:
@@ -165,7 +178,10 @@ def _row_input(config: Config) -> int:
     rs, sv = config.input.rs, config.input.sv
     bands = len(gair.contract(rs.sensor).bands) if config.model.rs.enabled else 0
     photo = 3 * sv.size**2 if config.model.sv.enabled else 0
-    return _width(config) * (_images(config, 'rs') * bands * rs.size**2 + photo)
+    pixels = _width(config) * (_images(config, 'rs') * bands * rs.size**2 + photo)
+    location = config.model.location
+    encoded = location.enabled and location.encoder not in ON_DEVICE
+    return pixels + (4 * _location(config)[1] if encoded else 0)
 
 
 def _width(config: Config) -> int:

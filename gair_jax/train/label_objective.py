@@ -78,7 +78,7 @@ def _embedding(
     model: gair.Model, params: Params, side: str, batch: Mapping[str, Array], key: Array | None
 ) -> Array:
     if side == 'location':
-        return model.encode_location(params, batch['lonlat'])
+        return model.encode_location(params, batch[model.place_field])
     if side == 'sv':
         return model.encode_sv(params, batch['sv'], key=key)['embedding']
     grid = model.encode_rs(params, batch['rs'], key=key)['patch_grid']

@@ -2,6 +2,7 @@
 
 Two contents. `positions`, the default and what the authors' code does: lonlat, encoded anew each
 step with gradient. `embeddings`, what the paper's text says: stored as they were, without gradient.
+Where the host encodes places, the bank keeps them encoded, and the network runs anew.
 """
 
 import dataclasses
@@ -24,7 +25,7 @@ class MemoryBank:
 
     Attributes:
       lonlat: degrees, where each entry is.
-      embeddings: of width 0 when the content is positions.
+      embeddings: where the content is positions, of width 0, or places as the host encoded them.
       valid: slots that hold an entry.
       cursor: in [0, size).
     """
@@ -36,11 +37,11 @@ class MemoryBank:
 
     @property
     def content(self) -> Float[Array, 'size c']:
-        """What negatives are made of: the embeddings where they are kept, else lonlat."""
+        """What negatives are made of: what is kept beside lonlat, if anything, else lonlat."""
         return self.embeddings if self.embeddings.shape[1] else self.lonlat
 
 
-def create(bank: BankConfig, embed_dim: int, key: Array) -> MemoryBank:
+def create(bank: BankConfig, embed_dim: int, key: Array, encoded: int = 0) -> MemoryBank:
     """A bank before the first step.
 
     Args:
@@ -49,12 +50,18 @@ def create(bank: BankConfig, embed_dim: int, key: Array) -> MemoryBank:
         and as lonlat they all lie within a degree of (0, 0).
       embed_dim: width of the embeddings.
       key: read by 'null_island' alone.
+      encoded: width of a place that the host encodes; 0 where it does not.
 
     Raises:
-      InputError: an unknown content or start, or a negative size.
+      InputError: an unknown content or start, a negative size, or places that no host encoded.
     """
     _check(bank)
-    width = embed_dim if bank.content == 'embeddings' else 0
+    width = embed_dim if bank.content == 'embeddings' else encoded
+    if encoded and bank.start == 'null_island' and bank.content == 'positions':
+        raise InputError(
+            "bank.start: expected 'empty', as this location encoder reads places that the host "
+            "encoded, found 'null_island'."
+        )
     lonlat = jnp.zeros((bank.size, 2), jnp.float32)
     embeddings = jnp.zeros((bank.size, width), jnp.float32)
     started = bank.start == 'null_island'
@@ -70,21 +77,22 @@ def push(
     bank: MemoryBank,
     lonlat: Float[Array, 'b 2'],
     valid: Bool[Array, ' b'],
-    embeddings: Float[Array, 'b d'] | None = None,
+    kept: Float[Array, 'b d'] | None = None,
 ) -> MemoryBank:
     """The bank after the valid rows were written in order, from the cursor on and around the end.
 
-    Of more rows than slots the last are kept. `embeddings` are needed when the bank holds them.
+    Of more rows than slots the last are kept. `kept`, what goes beside lonlat, is needed when the
+    bank holds such.
     """
     size, rows = len(bank.valid), jnp.sum(valid)
     rank = jnp.cumsum(valid) - 1
-    kept = valid & (rank >= rows - size)
+    last = valid & (rank >= rows - size)
     # Slot `size` does not exist: rows sent there are dropped.
-    slot = jnp.where(kept, (bank.cursor + rank) % size, size)
+    slot = jnp.where(last, (bank.cursor + rank) % size, size)
     stored = bank.embeddings
     if stored.shape[1]:
-        assert embeddings is not None, 'this bank holds embeddings'
-        stored = stored.at[slot].set(embeddings.astype(stored.dtype), mode='drop')
+        assert kept is not None, 'this bank holds more than lonlat'
+        stored = stored.at[slot].set(kept.astype(stored.dtype), mode='drop')
     return MemoryBank(
         lonlat=bank.lonlat.at[slot].set(lonlat, mode='drop'),
         embeddings=stored,

@@ -52,7 +52,8 @@ def _gair(config: Config) -> Objective:
         return jax.tree.map(jnp.copy, {s: params[s] for s in sides if s in params})
 
     def init_bank(key: Array) -> MemoryBank:
-        return memory_bank.create(config.bank, config.model.embed_dim, key)
+        encoded = model.place_width if model.encoding is not None else 0
+        return memory_bank.create(config.bank, config.model.embed_dim, key, encoded)
 
     return Objective(
         init,
@@ -86,7 +87,7 @@ def _compare_triples(
     temperature = jnp.float32(loss.temperature)
     if loss.learn_temperature:
         temperature = jnp.exp(params['log_temperature'])
-    outputs, past = _places(config, model, params, outputs, batch['lonlat'], bank)
+    outputs, past = _places(config, model, params, outputs, batch[model.place_field], bank)
     total, metrics = losses.gair_loss(
         outputs,
         past,
@@ -101,7 +102,9 @@ def _compare_triples(
     if distilled := _distilled(outputs, batch, loss.distillation):
         metrics['distillation'] = sum(distilled, jnp.float32(0))
         total += metrics['distillation']
-    return total, Aux({**metrics, 'temperature': temperature}, _pushed(config, outputs, batch))
+    return total, Aux(
+        {**metrics, 'temperature': temperature}, _pushed(config, model, outputs, batch)
+    )
 
 
 def _distilled(outputs: Outputs, batch: Mapping[str, Array], weight: float) -> list[Array]:
@@ -126,7 +129,7 @@ def _settings(config: Config, temperature: Array) -> losses.Settings:
 
 
 def _places(
-    config: Config, model: gair.Model, params: Params, outputs: Outputs, lonlat: Array,
+    config: Config, model: gair.Model, params: Params, outputs: Outputs, places: Array,
     bank: MemoryBank,
 ) -> tuple[Outputs, losses.Candidates | None]:  # fmt: skip
     """The outputs, and the bank as candidates, each device encoding its part of the positions.
@@ -137,19 +140,20 @@ def _places(
     if not config.bank.size or not config.model.location.enabled:
         return outputs, None
     rows = losses.past_rows(bank.lonlat, bank.valid)
-    rows, embeddings = sharding.split_rows((rows, bank.embeddings))
+    rows, kept = sharding.split_rows((rows, bank.embeddings))
     if config.bank.content == 'embeddings':
-        return outputs, losses.Candidates(jax.lax.stop_gradient(embeddings), rows)
+        return outputs, losses.Candidates(jax.lax.stop_gradient(kept), rows)
+    past = rows.lonlat if model.encoding is None else kept
     if sharding.device_count() > 1:
-        return outputs, losses.Candidates(_encoded(model, params, rows.lonlat), rows)
-    encoded = _encoded(model, params, jnp.concatenate([lonlat, rows.lonlat]))
-    own, past = encoded[: len(lonlat)], encoded[len(lonlat) :]
-    return {**outputs, 'loss_location': own}, losses.Candidates(past, rows)
+        return outputs, losses.Candidates(_encoded(model, params, past), rows)
+    encoded = _encoded(model, params, jnp.concatenate([places, past]))
+    own = encoded[: len(places)]
+    return {**outputs, 'loss_location': own}, losses.Candidates(encoded[len(places) :], rows)
 
 
-def _encoded(model: gair.Model, params: Params, lonlat: Array) -> Array:
+def _encoded(model: gair.Model, params: Params, places: Array) -> Array:
     """Places as the loss compares them."""
-    return model.project(params, 'location', model.encode_location(params, lonlat))
+    return model.project(params, 'location', model.encode_location(params, places))
 
 
 def _pooled(model: gair.Model, teacher: Params, side: str, batch: Mapping[str, Array]) -> Array:
@@ -159,13 +163,16 @@ def _pooled(model: gair.Model, teacher: Params, side: str, batch: Mapping[str, A
     return model.encode_sv(teacher, batch['sv'])['embedding']
 
 
-def _pushed(config: Config, outputs: Outputs, batch: Mapping[str, Array]) -> tuple[Array, ...]:
+def _pushed(
+    config: Config, model: gair.Model, outputs: Outputs, batch: Mapping[str, Array]
+) -> tuple[Array, ...]:
+    """What `memory_bank.push` takes."""
     if not config.bank.size or not config.model.location.enabled:
         return ()
     lonlat = batch['lonlat']
     everywhere = jnp.ones(len(lonlat), bool)
     if config.bank.content == 'positions':
-        return lonlat, everywhere
+        return (lonlat, everywhere, *([] if model.encoding is None else [batch['place']]))
     return lonlat, everywhere, jax.lax.stop_gradient(outputs['loss_location'])
 
 

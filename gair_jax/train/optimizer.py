@@ -8,9 +8,11 @@ from gair_jax.train.label_objective import HEAD, STATISTICS
 from gair_jax.train.schedules import multistep
 
 # Norm scales, biases and single scalars are not decayed. By name, because stacked layers make
-# them matrices. `frequencies` is the fixed matrix of the location encoder: it has no gradient,
-# so without decay it never moves.
-UNDECAYED = ('bias', 'scale', 'frequencies', 'log_temperature')
+# them matrices. `frequencies`, `directions`, `shift` and `anchors` are what places are encoded
+# by: they have no gradient, so without decay they never move.
+UNDECAYED = (
+    'bias', 'scale', 'frequencies', 'directions', 'shift', 'anchors', 'log_temperature',
+)  # fmt: skip
 
 
 def peak_rate(config: Config) -> float:

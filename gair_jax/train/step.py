@@ -93,8 +93,8 @@ def _pushed(bank: MemoryBank, pushed: tuple[Array, ...], finite: Array) -> Memor
     """
     if not pushed:
         return bank
-    lonlat, valid, *embeddings = pushed
-    return memory_bank.push(bank, lonlat, valid & finite, *embeddings)
+    lonlat, valid, *kept = pushed
+    return memory_bank.push(bank, lonlat, valid & finite, *kept)
 
 
 def eval_step(state: TrainState, batch: Batch, *, objective: Objective, parts: int = 1) -> Metrics:

@@ -165,8 +165,8 @@ class Encoders:
 
     def places(self, lonlat: np.ndarray) -> np.ndarray:
         """Location embeddings [sets, n, d] of places float64 [n, 2]."""
-        arrays = {'lonlat': lonlat.astype(np.float32)}
-        return self._all(lambda encode: over_arrays(arrays, encode), self._location, 'lonlat')
+        arrays = {'places': self.model.place_input(lonlat)}
+        return self._all(lambda encode: over_arrays(arrays, encode), self._location, 'places')
 
     def _all(
         self, run: Callable[[Encode], dict[str, np.ndarray]], encode: Any, *keys: str

@@ -149,7 +149,8 @@ def errors_m(found: np.ndarray, xy: np.ndarray, half_width: np.ndarray) -> np.nd
 
 
 def _embed(model: Model, params: Params, batch: dict[str, Array]) -> dict[str, Array]:
-    out = model.apply(params, batch | {'lonlat': jnp.zeros((len(batch['xy']), 2))})
+    nowhere = jnp.zeros((len(batch['xy']), model.place_width))
+    out = model.apply(params, batch | {model.place_field: nowhere})
     pooled = out['rs']
     if pooled.shape[-1] == model.config.model.embed_dim:
         pooled = _unit(model.project(params, 'rs', pooled))

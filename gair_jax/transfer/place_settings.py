@@ -3,7 +3,9 @@
 import dataclasses
 
 from gair_jax.config import InputError, setting
-from gair_jax.models.place_encoders import NAMES, EncoderSizes
+from gair_jax.geo import place_encodings
+from gair_jax.geo.place_encodings import NAMES
+from gair_jax.models.place_encoders import EncoderSizes
 from gair_jax.transfer.settings import NonlinearConfig, check_nonlinear
 
 SPLITS = ('table', 'random', 'blocks')
@@ -70,11 +72,7 @@ def check(settings: PlacesConfig) -> None:
     for name, bound in least.items():
         if not getattr(settings, name) >= bound:
             raise InputError(f'{name}: expected {bound} or more, found {getattr(settings, name)}.')
-    sizes = {'width': 1, 'frequencies': 0, 'degrees': 1, 'anchors': 1, 'kernel': 0, 'cell': 0.01}
-    for name, bound in sizes.items():
-        found = getattr(settings.sizes, name)
-        if not found >= bound:
-            raise InputError(f'sizes.{name}: expected {bound} or more, found {found}.')
-    if wrong := [width for width in settings.sizes.hidden if width < 1]:
-        raise InputError(f'sizes.hidden: expected 1 or more, found {wrong[0]}.')
+    if settings.sizes.width < 1:
+        raise InputError(f'sizes.width: expected 1 or more, found {settings.sizes.width}.')
+    place_encodings.check(settings.sizes, 'sizes')
     check_nonlinear(settings.fit, 'fit')

@@ -5,7 +5,8 @@ import pathlib
 from typing import Any
 
 SOURCES = (
-    'gair_release', 'gair_history', 'croma', 'geoclip', 'vit_imagenet', 'vit_mae', 'vit_mocov3',
+    'gair_release', 'gair_history', 'croma', 'taxabind', 'satclip', 'torchspatial', 'geoclip',
+    'vit_imagenet', 'vit_mae', 'vit_mocov3',
 )  # fmt: skip
 
 EXAMPLES = (
@@ -14,6 +15,7 @@ EXAMPLES = (
     '  gair convert CROMA_base.pt checkpoints/croma --bands 10   (then --config.init.rs=...)\n'
     '  gair convert location_encoder_weights.pth checkpoints/geoclip \\\n'
     '      --image-head image_encoder_mlp_weights.pth\n'
+    '  gair convert satclip-vit16-l40.ckpt checkpoints/satclip\n'
     '  gair convert runs/base mine.safetensors\n'
     'the end-to-end check with the official weights, on the three triples of its repository:\n'
     '  gair convert gair.pth checkpoints/gair --check-previews gair_examples'
@@ -25,7 +27,7 @@ def add(verbs: Any) -> None:
     parser = verbs.add_parser(
         'convert',
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        help='weights of GAIR, CROMA, GeoCLIP and ViTs to ours, and back',
+        help='weights of GAIR, CROMA, location encoders and ViTs to ours, and back',
         description='Converts weights. A TARGET ending in .safetensors or .pth is written under\n'
         "the source's own names, anything else becomes a checkpoint folder of ours. Nothing is\n"
         'guessed: a missing, extra or misshaped entry is named. A converted checkpoint keeps the\n'
@@ -46,6 +48,10 @@ def add(verbs: Any) -> None:
     )
     option('--reinit-patch', action='store_true', help='of CROMA: draw the patch embedding anew')
     option('--image-head', default='', metavar='FILE', help='of GeoCLIP: its image head')
+    option(
+        '--settings', default='', metavar='FILE.json',
+        help='of SatCLIP and TorchSpatial: hyper-parameters that the file does not hold',
+    )  # fmt: skip
     option(
         '--case', action='append', default=[], metavar='FILE.npz',
         help='a parity case (inputs and outputs of the reference) to compare with; repeatable',
@@ -91,6 +97,7 @@ def _forward(arguments: argparse.Namespace) -> str:
         bands=arguments.bands,
         reinit_patch=arguments.reinit_patch,
         image_head=arguments.image_head,
+        settings=arguments.settings,
     )
     made = conversion.from_file(local, options)
     checkpoint.write(

@@ -109,3 +109,52 @@ def moco():
     """MoCo v3's trunk beside its momentum encoder and predictor."""
     others = {'module.predictor.0.weight': (4, 4), 'module.momentum_encoder.cls_token': (1, 1, D)}
     return vit(prefix='module.base_encoder.') | drawn(others)
+
+
+def taxabind():
+    """TaxaBind's class: the location encoder beside the image encoder that it is trained with."""
+    held = {f'location_encoder.{key}': value for key, value in geoclip().items()}
+    others = {'model.visual.conv1.weight': (4, 3, 2, 2), 'model.positional_embedding': (7, 4)}
+    return {**held, **drawn(others), 'logit_scale': np.array(2.6, np.float32)}
+
+
+def satclip(degrees=4):
+    """SatCLIP as Lightning saves it: the network under both of its names, and the image side."""
+    shapes = {'nnet.layers.0.weight': (8, degrees**2), 'nnet.layers.0.bias': (8,)}
+    shapes |= {'nnet.layers.1.weight': (8, 8), 'nnet.layers.1.bias': (8,)}
+    shapes |= {'nnet.last_layer.weight': (12, 8), 'nnet.last_layer.bias': (12,)}
+    network = drawn(shapes)
+    state = {f'model.{key}': value for key, value in network.items()}
+    state |= {f'model.location.{key}': value for key, value in network.items()}
+    return state | drawn({'model.visual.conv1.weight': (4, 3, 2, 2), 'model.logit_scale': ()})
+
+
+def torchspatial(features=6, name='rff'):
+    """A location encoder of TorchSpatial with its class head."""
+    layer = 'spa_enc.ffn.layers'
+    shapes = {f'{layer}.0.linear.weight': (8, features), f'{layer}.0.linear.bias': (8,)}
+    shapes |= {f'{layer}.0.layernorm.{part}': (8,) for part in ('weight', 'bias')}
+    shapes |= {f'{layer}.1.linear.weight': (12, 8), f'{layer}.1.linear.bias': (12,)}
+    shapes['class_emb.weight'] = (5, 12)
+    if name == 'rff':
+        position = 'spa_enc.position_encoder'
+        shapes |= {f'{position}.dirvec': (2, features), f'{position}.shift': (features,)}
+    return drawn(shapes)
+
+
+def wrap():
+    """TorchSpatial's residual network, with heads of classes and users."""
+    shapes = {'feats.0.weight': (12, 4), 'feats.0.bias': (12,), 'class_emb.weight': (5, 12)}
+    for i in range(2, 6):
+        for part in ('w1', 'w2'):
+            shapes |= {f'feats.{i}.{part}.weight': (12, 12), f'feats.{i}.{part}.bias': (12,)}
+    return drawn(shapes | {'user_emb.weight': (3, 12)})
+
+
+# What the arrays of a source do not tell.
+SETTINGS = {
+    'satclip': {'harmonics_calculation': 'analytic', 'legendre_polys': 4},
+    'torchspatial': {
+        'spa_enc_type': 'rff', 'spa_f_act': 'relu', 'map_range': [-162, -59, 20, 56],
+    },
+}  # fmt: skip

@@ -1,5 +1,7 @@
 """Each layout is told from its keys, sized from its shapes, and its table leads there and back."""
 
+import dataclasses
+
 import jax
 import numpy as np
 import pytest
@@ -16,6 +18,9 @@ LAYOUTS = {
     'gair_history': states.history,
     'croma': states.croma,
     'geoclip': states.geoclip,
+    'taxabind': states.taxabind,
+    'satclip': states.satclip,
+    'torchspatial': states.torchspatial,
     'vit_imagenet': states.vit,
     'vit_mae': states.mae,
     'vit_mocov3': states.moco,
@@ -24,8 +29,10 @@ LAYOUTS = {
 SHAPES = {}
 
 
-def sized(state, name=''):
+def sized(state, name='', settings=None):
     layout = sources.recognise(state, name)
+    settings = states.SETTINGS.get(layout.source, {}) if settings is None else settings
+    layout = dataclasses.replace(layout, settings=settings)
     source = sources.source(layout.source)
     config = source.config(state, layout, 'release')
     return source, layout, config, shapes(repr(config), config)

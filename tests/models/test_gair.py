@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gair_jax.config import InputError
-from gair_jax.models import gair
+from gair_jax.models import gair, reader
 from tests.models import small
 
 BATCH = small.batch()
@@ -43,7 +43,7 @@ def test_presets_give_finite_embeddings_and_gradients(preset):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('kind', gair.KINDS)
+@pytest.mark.parametrize('kind', reader.KINDS)
 def test_every_reader_gives_embeddings_at_points(kind):
     model, params = built(model__nili__kind=kind)
     assert ('nili' in params) == (kind in ('nili', 'attention'))

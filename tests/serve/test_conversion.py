@@ -27,6 +27,7 @@ LAYOUTS = {
     'gair_history': states.history,
     'croma': states.croma,
     'geoclip': states.geoclip,
+    'taxabind': states.taxabind,
     'vit_imagenet': states.vit,
     'vit_mae': states.mae,
     'vit_mocov3': states.moco,
@@ -254,7 +255,8 @@ def test_what_a_layout_has_no_place_for_is_refused(tmp_path):
 
 
 def test_the_command_offers_every_source():
-    assert set(verb.SOURCES) == set(sources.SOURCES) == set(LAYOUTS)
+    asked = {'satclip', 'torchspatial'}  # those that need settings: test_place_conversion.py
+    assert set(verb.SOURCES) == set(sources.SOURCES) == set(LAYOUTS) | asked
 
 
 def test_the_command_converts_both_ways_and_says_what(tmp_path, capsys):

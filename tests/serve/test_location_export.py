@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from gair_jax import cli
-from gair_jax.config import InputError
+from gair_jax.config import InputError, LocationConfig
 from gair_jax.geo.projection import equal_earth
 from gair_jax.models import gair
 from gair_jax.serve import location_export, location_numpy, weights
@@ -35,7 +35,7 @@ def make(folder, **settings):
         setattr(config.model, name, value)
     model = gair.build(config)
     params = small.drawn(model.init, spread=0.3)
-    if 'location' in params:
+    if 'frequencies' in params.get('location', {}):
         # As `drawn` made them they have the spread of weights.
         scale = np.float32(SIGMA)[:, None, None] / np.float32(0.3)
         params['location']['frequencies'] *= scale
@@ -306,6 +306,14 @@ def test_a_missing_checkpoint_package_or_encoder_is_one_sentence(
     assert cli.main(['export', str(made.folder / 'run'), str(target)]) == 2
     assert "pip install 'gair_jax[onnx]'" in capsys.readouterr().err
     assert [p.name for p in tmp_path.iterdir()] == ['run']
+
+
+def test_an_encoder_whose_places_the_host_encodes_is_refused(tmp_path):
+    location = LocationConfig(encoder='xyz')
+    make(tmp_path / 'run', location=location)
+    with pytest.raises(InputError, match='export writes the encoder geoclip alone, found xyz'):
+        location_export.export(tmp_path / 'run', tmp_path / 'location.npz')
+    assert not (tmp_path / 'location.npz').exists()
 
 
 def test_the_verb_says_how_far_the_file_is_from_the_model(made, tmp_path, capsys):
