@@ -21,7 +21,7 @@ from gair_jax.geo import anchor_encodings, frequency_encodings
 from gair_jax.geo.projection import equal_earth
 from gair_jax.geo.spherical_harmonics import spherical_harmonics
 from gair_jax.models.location import Branch, LocationSpec
-from gair_jax.models.place_networks import FeedForward, Residual, Siren, Tile
+from gair_jax.models.place_networks import FeedForward, Presence, Residual, Siren, Tile
 
 # What each is, and its smallest and largest radius and number of frequencies where it has scales.
 NAMES = {
@@ -76,17 +76,22 @@ class PlaceEncoder(NamedTuple):
 
 
 class Scales(nn.Module):
-    """GeoCLIP's networks, one for each scale of Fourier features, whose answers are added."""
+    """GeoCLIP's networks, one for each scale of Fourier features, whose answers are added.
+
+    GeoCLIP has no dropout; where there is some, it is that of the sum.
+    """
 
     spec: LocationSpec
+    dropout: float = 0.0
 
     @nn.compact
-    def __call__(self, x: Float[Array, 'n f']) -> Float[Array, 'n d']:
+    def __call__(self, x: Float[Array, 'n f'], train: bool = False) -> Float[Array, 'n d']:
         """Embeddings of the features of all scales, side by side."""
         scales = len(self.spec.sigma)
         parts = jnp.moveaxis(x.reshape(len(x), scales, -1), 1, 0)
         branches = nn.vmap(Branch, variable_axes={'params': 0}, split_rngs={'params': True})
-        return jnp.sum(branches(self.spec, name='branches')(parts), axis=0)
+        summed = jnp.sum(branches(self.spec, name='branches')(parts), axis=0)
+        return nn.Dropout(self.dropout, deterministic=not train)(summed)
 
 
 class Answer(nn.Module):
@@ -101,7 +106,26 @@ class Answer(nn.Module):
         return nn.Dense(self.out, name='answer')(self.network(x))
 
 
-def build(name: str, sizes: EncoderSizes, places: np.ndarray, seed: int = 0) -> PlaceEncoder:
+class PlacePrior(nn.Module):
+    """How likely classes, and users, are at encoded places."""
+
+    network: nn.Module
+    classes: int
+    users: int = 0
+
+    @nn.compact
+    def __call__(self, x: Float[Array, 'n f'], train: bool = False) -> dict[str, Array]:
+        """`Presence` of the places, and their `embedding`, which its weights are held against."""
+        embedding = self.network(x, train)
+        return {
+            'embedding': embedding,
+            **Presence(self.classes, self.users, name='head')(embedding),
+        }
+
+
+def build(
+    name: str, sizes: EncoderSizes, places: np.ndarray, seed: int = 0, dropout: float = 0.0
+) -> PlaceEncoder:
     """An encoder.
 
     Args:
@@ -109,6 +133,7 @@ def build(name: str, sizes: EncoderSizes, places: np.ndarray, seed: int = 0) -> 
       sizes: of it.
       places: training places, degrees [n, 2]: rbf draws its anchors from them.
       seed: of anchors and random features.
+      dropout: share of units that the network drops in training, 0 to below 1.
 
     Raises:
       InputError: a name or size that cannot be.
@@ -116,7 +141,7 @@ def build(name: str, sizes: EncoderSizes, places: np.ndarray, seed: int = 0) -> 
     if name not in NAMES:
         raise InputError(f'encoders: expected one of {", ".join(NAMES)}, found {name!r}.')
     encode = _encoding(name, sizes, places, np.random.default_rng(seed))
-    return PlaceEncoder(lambda x: encode(x).astype(np.float32), _network(name, sizes))
+    return PlaceEncoder(lambda x: encode(x).astype(np.float32), _network(name, sizes, dropout))
 
 
 def _encoding(
@@ -166,25 +191,26 @@ class _Rows(nn.Module):
 
     cells: int
     out: int
+    dropout: float
 
     @nn.compact
-    def __call__(self, x: Float[Array, 'n 1']) -> Float[Array, 'n d']:
-        return jax.nn.relu(Tile(self.cells, self.out, name='tile')(x[:, 0].astype(jnp.int32)))
+    def __call__(self, x: Float[Array, 'n 1'], train: bool = False) -> Float[Array, 'n d']:
+        rows = Tile(self.cells, self.out, name='tile')(x[:, 0].astype(jnp.int32))
+        return nn.Dropout(self.dropout, deterministic=not train)(jax.nn.relu(rows))
 
 
-def _network(name: str, sizes: EncoderSizes) -> nn.Module:
+def _network(name: str, sizes: EncoderSizes, dropout: float) -> nn.Module:
     if name == 'wrap':
-        return Residual(sizes.width, dropout=0.0)
+        return Residual(sizes.width, dropout=dropout)
     if name == 'satclip':
-        return Siren(sizes.width, sizes.hidden, dropout=0.0)
+        return Siren(sizes.width, sizes.hidden, dropout=dropout)
     if name == 'tile':
         rows, columns = anchor_encodings.cells(anchor_encodings.WORLD, sizes.cell)
-        return _Rows(rows * columns, sizes.width)
+        return _Rows(rows * columns, sizes.width, dropout)
     if name == 'geoclip':
         count = sizes.frequencies or 256
-        return Scales(
-            LocationSpec(
-                sigma=SIGMAS, frequencies=count, hidden=sizes.hidden, embed_dim=sizes.width
-            )
+        spec = LocationSpec(
+            sigma=SIGMAS, frequencies=count, hidden=sizes.hidden, embed_dim=sizes.width
         )
-    return FeedForward(sizes.width, sizes.hidden, dropout=0.0)
+        return Scales(spec, dropout)
+    return FeedForward(sizes.width, sizes.hidden, dropout=dropout)
