@@ -95,13 +95,9 @@ def order(
 
 
 def fit(
-    network: PlacePrior,
-    rows: Rows,
-    settings: PresenceConfig,
-    score: Score,
-    seed: int,
+    network: PlacePrior, rows: Rows, settings: PresenceConfig, score: Score, seed: int,
     told: Callable[[int, str], None],
-) -> Fitted:
+) -> Fitted:  # fmt: skip
     """Trains at each rate and keeps the epoch that `score` likes best, the first of equals.
 
     Args:

@@ -103,13 +103,7 @@ def gathered(
         if not len(rows.label):
             raise InputError(f'{where}: expected rows in the split {name}, found none.')
     for name, rows in (('train', train), ('val', val), ('test', test)):
-        wrong = (rows.label < 0) | (rows.label >= len(classes))
-        if wrong.any():
-            at = int(np.argmax(wrong))
-            raise InputError(
-                f'{where}: {name}, row {at + 1}: expected a class 0..{len(classes) - 1}, found '
-                f'{rows.label[at]}.'
-            )
+        _check_labels(f'{where}: {name}', rows.label, len(classes))
     kept = train.at(np.flatnonzero(train.whole))
     if not len(kept.label):
         raise InputError(
@@ -128,13 +122,24 @@ def gathered(
     return Species(kept, val, test, classes, len(users[0]), left_out, predictions)
 
 
+def _check_labels(where: str, label: np.ndarray, classes: int) -> None:
+    wrong = (label < 0) | (label >= classes)
+    if wrong.any():
+        at = int(np.argmax(wrong))
+        raise InputError(
+            f'{where}, row {at + 1}: expected a class 0..{classes - 1}, found {label[at]}.'
+        )
+
+
 def with_val(species: Species, share: float, seed: int) -> Species:
-    """The data set with a val drawn from train where it has none with a place.
+    """The data set with a val drawn from train where it has none.
 
     Raises:
-      InputError: too few rows to draw from.
+      InputError: too few rows to draw from, or a val without any place.
     """
-    if species.val.placed.any():
+    if len(species.val.label):
+        if not species.val.placed.any():
+            raise InputError('split val: expected rows with a place to choose by, found none.')
         return species
     drawn = np.random.default_rng(seed).random(len(species.train.label)) < share
     if drawn.all() or not drawn.any():

@@ -42,6 +42,17 @@ def observed(p, label):
     return (own * p.shape[1] * nl(p) + (1 - own) * nl(1 - p)).mean()
 
 
+def test_the_loss_is_that_of_a_network_that_drops_units():
+    found = {}
+    for dropout in (0.0, 0.5):
+        network, rows, params = made(dropout=dropout)
+        keys = [jax.random.key(k) for k in (0, 0, 1)]
+        values = [presence_fit.loss(params, rows, key, Plan(network, 1.0)) for key in keys]
+        found[dropout] = [float(value) for value in values]
+    assert len(set(found[0.0])) == 1
+    assert found[0.5][0] == found[0.5][1] != found[0.5][2]
+
+
 @pytest.mark.parametrize('users', [0, 2])
 def test_the_loss_is_that_of_the_formula(users):
     network, rows, params = made(users=users)

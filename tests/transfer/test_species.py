@@ -327,6 +327,12 @@ BAD = {
     'no place at all': (
         rows(lon=np.nan), [], 'expected training rows with a place and user, found none of 80',
     ),
+    'a val without places': (
+        rows(
+            split=lambda t: t['split'].where(t.index > 9, 'val'),
+            lon=lambda t: t['lon'].where(t.index > 9),
+        ), [], 'split val: expected rows with a place to choose by, found none',
+    ),
     'no users': (nothing, ['--config.fit.users=true'], 'fit.users: expected rows with users'),
     'names that lack one': (
         rows(**{'class': lambda t: 'k' + t['class'].astype(str)}),
