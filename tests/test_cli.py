@@ -73,7 +73,9 @@ def test_a_missing_config_file_is_named(tmp_path, capsys):
     assert 'nowhere.py' in capsys.readouterr().err
 
 
-VERBS = 'train first-look places geobias convert embed query map search doctor export bench'.split()
+VERBS = (
+    'train first-look places geobias species convert embed query map search doctor export bench'
+).split()
 
 
 @pytest.mark.parametrize('verb', [*([verb] for verb in VERBS), ['data', 'build', 'photos']])

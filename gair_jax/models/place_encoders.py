@@ -21,7 +21,7 @@ from gair_jax.geo import anchor_encodings, place_encodings
 from gair_jax.geo.place_encodings import NAMES
 from gair_jax.geo.projection import equal_earth
 from gair_jax.models.location import Branch, LocationSpec
-from gair_jax.models.place_networks import FeedForward, Residual, Siren, Tile
+from gair_jax.models.place_networks import FeedForward, Presence, Residual, Siren, Tile
 
 SIGMAS = (1.0, 16.0, 256.0)
 KERNELS = {'rbf': 5.0, 'rff': 20.0}  # where a size is 0
@@ -43,17 +43,22 @@ class PlaceEncoder(NamedTuple):
 
 
 class Scales(nn.Module):
-    """GeoCLIP's networks, one for each scale of Fourier features, whose answers are added."""
+    """GeoCLIP's networks, one for each scale of Fourier features, whose answers are added.
+
+    GeoCLIP has no dropout; where there is some, it is that of the sum.
+    """
 
     spec: LocationSpec
+    dropout: float = 0.0
 
     @nn.compact
-    def __call__(self, x: Float[Array, 'n f']) -> Float[Array, 'n d']:
+    def __call__(self, x: Float[Array, 'n f'], train: bool = False) -> Float[Array, 'n d']:
         """Embeddings of the features of all scales, side by side."""
         scales = len(self.spec.sigma)
         parts = jnp.moveaxis(x.reshape(len(x), scales, -1), 1, 0)
         branches = nn.vmap(Branch, variable_axes={'params': 0}, split_rngs={'params': True})
-        return jnp.sum(branches(self.spec, name='branches')(parts), axis=0)
+        summed = jnp.sum(branches(self.spec, name='branches')(parts), axis=0)
+        return nn.Dropout(self.dropout, deterministic=not train)(summed)
 
 
 class Answer(nn.Module):
@@ -68,7 +73,26 @@ class Answer(nn.Module):
         return nn.Dense(self.out, name='answer')(self.network(x))
 
 
-def build(name: str, sizes: EncoderSizes, places: np.ndarray, seed: int = 0) -> PlaceEncoder:
+class PlacePrior(nn.Module):
+    """How likely classes, and users, are at encoded places."""
+
+    network: nn.Module
+    classes: int
+    users: int = 0
+
+    @nn.compact
+    def __call__(self, x: Float[Array, 'n f'], train: bool = False) -> dict[str, Array]:
+        """`Presence` of the places, and their `embedding`, which its weights are held against."""
+        embedding = self.network(x, train)
+        return {
+            'embedding': embedding,
+            **Presence(self.classes, self.users, name='head')(embedding),
+        }
+
+
+def build(
+    name: str, sizes: EncoderSizes, places: np.ndarray, seed: int = 0, dropout: float = 0.0
+) -> PlaceEncoder:
     """An encoder.
 
     Args:
@@ -76,6 +100,7 @@ def build(name: str, sizes: EncoderSizes, places: np.ndarray, seed: int = 0) -> 
       sizes: of it.
       places: training places, degrees [n, 2]: rbf draws its anchors from them.
       seed: of anchors and random features.
+      dropout: share of units that the network drops in training, 0 to below 1.
 
     Raises:
       InputError: a name or size that cannot be.
@@ -83,7 +108,8 @@ def build(name: str, sizes: EncoderSizes, places: np.ndarray, seed: int = 0) -> 
     if name not in NAMES:
         raise InputError(f'encoders: expected one of {", ".join(NAMES)}, found {name!r}.')
     encode = _encoding(name, sizes, places, np.random.default_rng(seed))
-    return PlaceEncoder(lambda x: encode(x).astype(np.float32), network(name, sizes, sizes.width))
+    behind = network(name, sizes, sizes.width, dropout)
+    return PlaceEncoder(lambda x: encode(x).astype(np.float32), behind)
 
 
 def _encoding(
@@ -124,26 +150,27 @@ class _Rows(nn.Module):
 
     cells: int
     out: int
+    dropout: float
 
     @nn.compact
-    def __call__(self, x: Float[Array, 'n 1']) -> Float[Array, 'n d']:
-        return jax.nn.relu(Tile(self.cells, self.out, name='tile')(x[:, 0].astype(jnp.int32)))
+    def __call__(self, x: Float[Array, 'n 1'], train: bool = False) -> Float[Array, 'n d']:
+        rows = Tile(self.cells, self.out, name='tile')(x[:, 0].astype(jnp.int32))
+        return nn.Dropout(self.dropout, deterministic=not train)(jax.nn.relu(rows))
 
 
-def network(name: str, sizes: PlaceSizes, width: int) -> nn.Module:
+def network(name: str, sizes: PlaceSizes, width: int, dropout: float = 0.0) -> nn.Module:
     """The network behind the encoding of a name, to embeddings of `width`."""
     if name == 'wrap':
-        return Residual(width, dropout=0.0)
+        return Residual(width, dropout=dropout)
     if name == 'satclip':
-        return Siren(width, tuple(sizes.hidden), dropout=0.0)
+        return Siren(width, tuple(sizes.hidden), dropout=dropout)
     if name == 'tile':
         rows, columns = anchor_encodings.cells(sizes.extent, sizes.cell)
-        return _Rows(rows * columns, width)
+        return _Rows(rows * columns, width, dropout)
     if name == 'geoclip':
         count = sizes.frequencies or 256
-        return Scales(
-            LocationSpec(
-                sigma=SIGMAS, frequencies=count, hidden=tuple(sizes.hidden), embed_dim=width
-            )
+        spec = LocationSpec(
+            sigma=SIGMAS, frequencies=count, hidden=tuple(sizes.hidden), embed_dim=width
         )
-    return FeedForward(width, tuple(sizes.hidden), sizes.activation, dropout=0.0)
+        return Scales(spec, dropout)
+    return FeedForward(width, tuple(sizes.hidden), sizes.activation, dropout=dropout)

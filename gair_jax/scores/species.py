@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float, Int
 from gair_jax.config import InputError
 
 TOPS = (1, 3, 5, 10)
+METRICS = ('top1', 'top3', 'top5', 'MRR')
 
 
 class Ranked(NamedTuple):
@@ -28,6 +29,12 @@ class Ranked(NamedTuple):
     def mean_reciprocal_rank(self) -> float:
         """MRR, 0..1."""
         return float(np.mean(1 / self.rank))
+
+
+def hits(rank: Int[np.ndarray, '*batch n']) -> Float[np.ndarray, '*batch n 4']:
+    """What a row of each rank adds to `METRICS`: whether it is among the first k, and 1 / rank."""
+    each = [rank <= k for k in TOPS[:3]]
+    return np.stack([*each, 1 / rank], axis=-1).astype(np.float64)
 
 
 def combine(

@@ -51,7 +51,7 @@ def read(settings: PlacesConfig) -> Places:
       InputError: the table, a column or a value cannot be used.
     """
     path = pathlib.Path(settings.table)
-    frame = _frame(path)
+    frame = read_frame(path)
     for name in ('lon', 'lat', settings.target):
         if name not in frame:
             raise InputError(
@@ -66,7 +66,8 @@ def read(settings: PlacesConfig) -> Places:
     return Places(lonlat, targets, classes, split)
 
 
-def _frame(path: pathlib.Path) -> pd.DataFrame:
+def read_frame(path: pathlib.Path) -> pd.DataFrame:
+    """A table of .csv or .parquet, refused in a sentence."""
     if path.suffix.lower() not in _READERS:
         raise InputError(f'{path}: expected a table named *.csv or *.parquet.')
     try:
@@ -84,23 +85,37 @@ def _lonlat(path: pathlib.Path, frame: pd.DataFrame) -> np.ndarray:
         raise InputError(f'{path}: expected numbers in lon and lat, found text.') from None
     if not len(lonlat):
         raise InputError(f'{path}: no row has a label.')
+    check_degrees(str(path), lonlat, np.ones(len(lonlat), bool))
+    return lonlat
+
+
+def check_degrees(where: str, lonlat: np.ndarray, known: np.ndarray) -> None:
+    """Refuses places that cannot be, or look like radians.
+
+    Args:
+      where: how the sentence calls the rows.
+      lonlat: degrees [n, 2].
+      known: bool [n], rows that are looked at.
+
+    Raises:
+      InputError: says which row.
+    """
     limits = np.array([180.0, 90.0])
-    wrong = ~(np.abs(lonlat) <= limits).all(axis=1)
+    wrong = known & ~(np.abs(lonlat) <= limits).all(axis=1)
     if wrong.any():
         row = int(np.argmax(wrong))
         lon, lat = lonlat[row]
         swapped = np.isfinite(lonlat[row]).all() and abs(lat) <= 180 and abs(lon) <= 90
         hint = ' (are lon and lat swapped?)' if swapped else ''
         raise InputError(
-            f'{path}: row {row + 1}: expected degrees, longitude -180..180 and latitude -90..90, '
+            f'{where}: row {row + 1}: expected degrees, longitude -180..180 and latitude -90..90, '
             f'found {lon:g}, {lat:g}{hint}.'
         )
-    if len(lonlat) > 9 and (np.abs(lonlat) <= limits * np.pi / 180).all():
+    if known.sum() > 9 and (np.abs(lonlat[known]) <= limits * np.pi / 180).all():
         raise InputError(
-            f'{path}: expected degrees; all places lie within pi and pi / 2, which looks like '
+            f'{where}: expected degrees; all places lie within pi and pi / 2, which looks like '
             'radians.'
         )
-    return lonlat
 
 
 def _targets(

@@ -10,6 +10,7 @@ VERBS = (
     'transfer',
     'places',
     'geobias',
+    'species',
     'data',
     'embed',
     'convert',

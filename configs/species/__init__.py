@@ -1,0 +1,1 @@
+"""Species from photos and places: own tables, and the sets of LocBench."""
