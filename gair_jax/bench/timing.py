@@ -29,24 +29,30 @@ class Times(NamedTuple):
 def in_turn(
     calls: Mapping[str, Call],
     rounds: int,
+    together: int = 1,
     clock: Callable[[], float] = time.perf_counter,
     cpu_clock: Callable[[], float] = time.process_time,
 ) -> dict[str, Times]:
     """Every call once to warm up, then `rounds` times all of them one after the other.
 
-    A call must return only when its work is done.
+    A call must return only when its work is done. Where `together` is more than 1, a call is made
+    so many times before the next one has its turn, after once more that is not counted: a training
+    step finds its memory as the step before left it, not as a pause did.
     """
     for call in calls.values():
         call()
     seconds: dict[str, list[float]] = {name: [] for name in calls}
     cpu: dict[str, list[float]] = {name: [] for name in calls}
-    for i in range(rounds):
-        say(f'round {i + 1} of {rounds}')
+    for first in range(0, rounds, together):
+        say(f'round {first + 1} of {rounds}')
         for name, call in calls.items():
-            start, cpu_start = clock(), cpu_clock()
-            call()
-            seconds[name].append(clock() - start)
-            cpu[name].append(cpu_clock() - cpu_start)
+            if together > 1:
+                call()
+            for _ in range(min(together, rounds - first)):
+                start, cpu_start = clock(), cpu_clock()
+                call()
+                seconds[name].append(clock() - start)
+                cpu[name].append(cpu_clock() - cpu_start)
     say('')
     return {name: Times(tuple(seconds[name]), tuple(cpu[name])) for name in calls}
 

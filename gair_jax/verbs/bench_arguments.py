@@ -165,7 +165,7 @@ def _train(kinds: Any) -> None:
         '--batch', type=positive, default=0, help="triples a step (default: the config's; CPU: 8)"
     )
     parser.add_argument(
-        '--steps', type=positive, default=0, help='timed steps (default: 20; CPU: 5)'
+        '--steps', type=positive, default=0, help='timed steps (default: 20; CPU: 6)'
     )
     parser.add_argument(
         '--data', default='random', choices=['random', 'config'],

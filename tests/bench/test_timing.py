@@ -11,3 +11,13 @@ def test_calls_take_turns_after_a_warm_up_that_is_not_counted():
     assert found['ours'].median == 2 and found['peer'].median == 7
     assert found['ours'].cpu == (2, 3, 1) and found['ours'].cpu_median == 2
     assert found['peer'].cpu_median == 2
+
+
+def test_calls_together_follow_one_that_is_not_counted():
+    said = []
+    calls = {name: lambda name=name: said.append(name) for name in ('ours', 'peer')}
+    clock = iter(range(100))
+    found = timing.in_turn(calls, 5, 3, clock=lambda: next(clock), cpu_clock=lambda: 0)
+    # A warm-up each, turns of 1 + 3, and one of 1 + 2 as no more than 5 are counted.
+    assert said == ['ours', 'peer', *['ours'] * 4, *['peer'] * 4, *['ours'] * 3, *['peer'] * 3]
+    assert found['ours'].seconds == found['peer'].seconds == (1,) * 5
