@@ -17,10 +17,13 @@ class FitConfig(NonlinearConfig):
     """How the networks are fitted, by AdamW."""
 
     rates: tuple[float, ...] = setting((1e-3, 3e-3), 'run', 'learning rates; val chooses')
-    batch: int = setting(1024, 'run', 'rows a step at most; all of fewer training rows')
-    epochs: int = setting(30, 'run', 'passes over the training rows; val chooses after which')
+    batch: int = setting(256, 'run', 'rows a step at most; all of fewer training rows')
+    epochs: int = setting(20, 'run', 'passes over the training rows; val chooses after which')
     weight_decay: float = setting(0.0, 'run', 'decoupled decay; not on biases')
     seeds: int = setting(1, 'run', 'of parameters and order; scores are means over them')
+    schedule: str = setting(
+        'cosine', 'run', 'of the rate: cosine, falling to 0 after a rise over 5 %, or constant'
+    )
 
 
 @dataclasses.dataclass(kw_only=True)
