@@ -9,6 +9,7 @@ VERBS = (
     'first_look',
     'transfer',
     'places',
+    'study',
     'data',
     'embed',
     'convert',
