@@ -349,7 +349,7 @@ def test_what_is_printed_marks_changes_that_are_sure():
     runs = arms(none={0: 0.5, 1: 0.6}, some={0: 0.4, 1: 0.5001}, same={0: 0.4, 1: 0.5})
     lines = study.compare(runs, ('none',))
     studies.print_lines(lines, 'Title', Console(file=text, width=120))
-    rows = [line for line in text.getvalue().splitlines() if '0.' in line]
+    rows = [line for line in text.getvalue().splitlines() if '±' in line]
     assert [' *' in row for row in rows] == [False, True, False]
     assert 'task (R2)' in rows[0] and 'task' not in rows[1]
 
