@@ -81,7 +81,7 @@ def print_lines(lines: Sequence[Line], title: str, console: Console | None = Non
     console = console or Console()
     table = Table(title=title, title_justify='left', box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for column in ('task (measure)', 'seen', 'arm', 'n', 'mean', 'change', 'against'):
-        table.add_column(column)
+        table.add_column(column, no_wrap=column in ('mean', 'change'))
     said = None
     for line in lines:
         measure = line.measure

@@ -81,7 +81,11 @@ def changes(
     lines: Sequence[Line], path: pathlib.Path, data: str, parameters: SsiParameters
 ) -> None:
     """Each arm in each measure with its interval: a panel a measure."""
-    own = [line for line in lines if line.over in ('', 'before')]
+    own = [
+        line
+        for line in lines
+        if line.over in ('', 'before') and line.measure.name != bias_study.UNMARKED
+    ]
     panels = list(dict.fromkeys(line.measure.name for line in own))
     most = max(len({line.measure for line in own if line.measure.name == n}) for n in panels)
     figure = new_figure(4.4 * len(panels), 0.42 * most * 1.5 + 1.8)
@@ -121,7 +125,7 @@ def maps(found: bias_study.Study, path: pathlib.Path, data: str, parameters: Ssi
     biases = found.biases['before'][0][:_MOST_MAPS]
     if not biases:
         return False
-    figure = new_figure(12.6, 2.5 * len(biases) + 0.9)
+    figure = new_figure(12.6, 1.7 * len(biases) + 0.9)
     rows = figure.subplots(len(biases), 3, squeeze=False)
     figure.suptitle(f'Marked geo-bias around test places of {data}', fontsize=11)
     for axes, own in zip(rows, biases, strict=True):
@@ -150,8 +154,9 @@ def _map_row(
         (axes[2], change, 'RdBu_r', (-far, far)),
     ):
         drawn = panel.scatter(
-            *lonlat.T, c=values, s=14, cmap=cmap, vmin=ends[0], vmax=ends[1], linewidths=0
-        )
+            *lonlat.T, c=values, s=14, cmap=cmap, vmin=ends[0], vmax=ends[1], edgecolors='grey',
+            linewidths=0.3,
+        )  # fmt: skip
         figure.colorbar(drawn, ax=panel, shrink=0.8)
         panel.set_aspect('equal')
         panel.tick_params(labelsize=7)

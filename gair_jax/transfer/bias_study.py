@@ -3,8 +3,8 @@
 Arms are `before`, one checkpoint or several; `after`, runs that went on from it; and `control`,
 runs that went on alike on the places it knew: what more training alone does. All are probed on the
 same rows. Geo-bias is the marked spatial self-information of right and wrong answers to the tasks
-of classes; lower is better. Unmarked, it tells of the places alone, so it is the same in all arms:
-what the marked one is held against.
+of classes; lower is better. Unmarked, it tells of the places alone and is the same in all arms, so
+it is given for `before`: what the marked one is held against.
 """
 
 import dataclasses
@@ -72,7 +72,7 @@ def evaluate(
     biases = _biases(list(scored.values()), parameters)
     values = {
         arm: {
-            seed: study.scores(scored[run.folder]) | _measured(biases[run.folder])
+            seed: study.scores(scored[run.folder]) | _measured(biases[run.folder], arm)
             for seed, run in own.items()
         }
         for arm, own in members.items()
@@ -123,15 +123,11 @@ def bias(measure: Measure, hits: Hits, parameters: SsiParameters) -> Bias:
     return Bias(measure, hits, marked, unmarked)
 
 
-def _measured(biases: Sequence[Bias]) -> dict[Measure, float]:
-    return {
-        measure: value
-        for own in biases
-        for measure, value in (
-            (own.measure, own.marked.mean),
-            (own.measure._replace(name=UNMARKED), own.unmarked.mean),
-        )
-    }
+def _measured(biases: Sequence[Bias], arm: str) -> dict[Measure, float]:
+    found = {own.measure: own.marked.mean for own in biases}
+    if arm == 'before':
+        found |= {own.measure._replace(name=UNMARKED): own.unmarked.mean for own in biases}
+    return found
 
 
 def over_runs(biases: Sequence[Sequence[Bias]], measure: Measure) -> np.ndarray:

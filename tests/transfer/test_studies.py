@@ -282,7 +282,7 @@ def test_gair_study_debias_holds_after_against_before_and_control(
         ('before', ''), ('control', 'before'), ('after', 'before'), ('after', 'control'),
     ]  # fmt: skip
     plain = [x['mean'] for x in told['lines'] if x['measure'] == bias_study.UNMARKED]
-    assert plain == pytest.approx([plain[0]] * 4)  # of the places alone
+    assert len(plain) == 1  # of the places alone, the same in all arms
     assert {x['measure'] for x in told['lines']} >= {'accuracy', 'R2'}
     for name in ('debias.png', 'maps.png'):
         assert (tmp_path / 'out' / name).stat().st_size > 5000
