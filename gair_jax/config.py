@@ -52,6 +52,7 @@ class DataConfig:
     train_split: str = setting('train', 'input', 'split that is trained on')
     eval_split: str = setting('val', 'run', 'split of the validation losses')
     balance: str = setting('none', 'input', 'none, or group: every city drawn equally often')
+    sample: str = setting('', 'input', 'file of `gair data sample`: rows trained on; empty: all')
     threads: int = setting(4, 'run', 'reading threads, >= 1; never changes a batch')
 
 

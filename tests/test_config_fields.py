@@ -2,13 +2,16 @@
 
 import dataclasses
 import functools
+import pathlib
 
 import jax
 import numpy as np
 import pytest
 
 from gair_jax import config as configs
+from gair_jax.input import sample_files
 from gair_jax.input.pipeline import Pipeline
+from gair_jax.input.store import Store
 from gair_jax.models import attention
 from gair_jax.train import objective, optimizer, step
 from tests.train.tiny import tiny_config
@@ -41,6 +44,7 @@ CASES = {
     'data.train_split': ('val', {}),
     'data.eval_split': ('test', {}),
     'data.balance': ('group', {}),
+    'data.sample': ('sample.json', {}),  # written by `sample_of`
     'input.date': ('first', {}),
     'input.rs.sensor': ('sentinel2_rgb', {'input.rs.jitter_bands': ('B03',)}),
     'input.rs.window': (12, {}),
@@ -217,6 +221,14 @@ def same_batch(a, b):
     return a.keys() == b.keys() and all(np.array_equal(a[k], b[k]) for k in a)
 
 
+def sample_of(data):
+    """A sample of the data set's first record, beside it."""
+    file = pathlib.Path(data.dir).parent / 'sample.json'
+    key = sample_files.key_of(data, Store(data), data.train_split)
+    sample_files.write({**key, 'rows': [0]}, file)
+    return str(file)
+
+
 def before_and_after(path, toy):
     value, context = CASES.get(path, (None, {}))
     old = tiny_config(*toy)
@@ -224,6 +236,8 @@ def before_and_after(path, toy):
     new = tiny_config(*toy)
     assign(new, context)
     assign(new, {path: another(read(old, path)) if value is None else value})
+    if path == 'data.sample':
+        new.data.sample = sample_of(new.data)
     if path == 'data.dir':
         new.data.dir = str(toy[0].parent / 'elsewhere')
     assert read(old, path) != read(new, path)

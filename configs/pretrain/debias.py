@@ -1,6 +1,7 @@
 """Remote sensing and place alone, from a checkpoint (paper section 5.2): 10 more epochs.
 
-Name the start: --config.init.all=... takes every parameter that the smaller model has.
+Name the start: --config.init.all=... takes every parameter that the smaller model has; and the
+places, as many urban as rural: --config.data.sample=..., which `gair data sample` writes.
 
   gair train --config=configs/pretrain/debias.py --workdir=runs/debias
 """

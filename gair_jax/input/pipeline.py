@@ -16,7 +16,7 @@ import numpy as np
 
 from gair_jax.config import Config, InputError
 from gair_jax.geo.place_encodings import encoding
-from gair_jax.input import benchmark_inputs, sampling
+from gair_jax.input import benchmark_inputs, sample_files, sampling
 from gair_jax.input.examples import Arrays, Examples
 from gair_jax.input.resize import KERNELS
 from gair_jax.input.store import Store
@@ -71,8 +71,9 @@ class Pipeline:
           split: of the data set.
           train: random order, date, flip, jitter and noise; off, each record once, in order, the
             first date, and the same window at every reading.
-          rows: indices of the records that are used, in this order; () is all. A record that is
-            there several times shows another window each time.
+          rows: indices of the records that are used, in this order; () is all, or in training
+            those of `data.sample`. A record that is there several times shows another window each
+            time.
           process_index: which part of every batch is read, 0 .. process_count - 1.
           process_count: number of parts; must divide the batch.
 
@@ -92,6 +93,8 @@ class Pipeline:
             if location.enabled
             else None
         )
+        if train and config.data.sample and not len(rows):
+            rows = sample_files.read(config.data.sample, config.data, split)
         self.splits = store.splits
         self.metadata = store.metadata
         every = np.arange(len(self._examples.photos))

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 from jaxtyping import Float, Real
+from scipy import stats
 
 RESAMPLES = 400
 BLOCK = 32  # draws that are summed at a time: bounds the memory of their counts
@@ -54,6 +55,28 @@ def percentiles(values: Float[np.ndarray, ' r'], *, level: float = 0.95) -> tupl
         return float('nan'), float('nan')
     low, high = np.quantile(known, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
+
+
+def over_seeds(
+    values: Float[np.ndarray, ' n'], *, level: float = 0.95
+) -> tuple[float, float, float]:
+    """The mean of runs that differ in their seed, and its interval by Student's t.
+
+    Args:
+      values: one a run, finite.
+      level: coverage, 0..1.
+
+    Returns:
+      Mean, lower and upper end; the ends are nan for a single run, all are for none.
+    """
+    if not len(values):
+        return float('nan'), float('nan'), float('nan')
+    mean = float(values.mean())
+    if len(values) < 2:
+        return mean, float('nan'), float('nan')
+    error = values.std(ddof=1) / np.sqrt(len(values))
+    half = float(stats.t.ppf((1 + level) / 2, len(values) - 1) * error)
+    return mean, mean - half, mean + half
 
 
 def resampled(

@@ -215,12 +215,14 @@ def _steps(config: Config) -> int:
     from gair_jax.train import optimizer
 
     data = config.data
-    examples = _examples(data.dir, data.name, data.variant, data.train_split)
+    examples = _examples(data.dir, data.name, data.variant, data.train_split, data.sample)
     return optimizer.total_steps(config, examples)
 
 
 @functools.cache
-def _examples(folder: str, name: str, variant: str, split: str) -> int:
+def _examples(folder: str, name: str, variant: str, split: str, sample: str) -> int:
+    from gair_jax.input import sample_files
     from gair_jax.input.store import Store
 
-    return len(Store(DataConfig(dir=folder, name=name, variant=variant)).photos(split))
+    data = DataConfig(dir=folder, name=name, variant=variant)
+    return len(sample_files.read(sample, data, split) if sample else Store(data).photos(split))

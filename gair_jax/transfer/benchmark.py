@@ -25,7 +25,7 @@ from gair_jax.transfer.fusion import Judged
 from gair_jax.transfer.point_features import PointFeatures, sides_of
 from gair_jax.transfer.probes import Splits
 from gair_jax.transfer.questions import MAIN, Question
-from gair_jax.transfer.scoring import mark, metrics_of, versus
+from gair_jax.transfer.scoring import Hits, mark, metrics_of, versus
 from gair_jax.transfer.settings import TransferConfig, check
 from gair_jax.transfer.tasks import RANDOM_SEED, SPLITS, Task, read_tasks
 
@@ -33,10 +33,14 @@ POINT_PROTOCOLS = ('linear', 'nonlinear', 'full')
 
 
 class Found(NamedTuple):
-    """Entries, and what joined features gain over their sides (`fusion.compare`)."""
+    """Entries, what joined features gain over their sides (`fusion.compare`), and hits.
+
+    `hits` has one for each entry, None but for points of classes.
+    """
 
     entries: list[dict[str, Any]]
     fusion: list[dict[str, Any]]
+    hits: list[Hits | None]
 
 
 # What each side makes of the drawn rows: [sets][n, d] by side and split.
@@ -71,7 +75,8 @@ def evaluate(settings: TransferConfig, run: Config, params: Params, cache: str) 
     sets = [params, *(model.init(key) for key in keys)]
     fitter = Fitter(settings.fit, run, sets, store, pathlib.Path(cache).parent / 'fits')
     judged = _of_points(settings, tasks, model, fitter, cache) + _of_masks(settings, tasks, fitter)
-    return Found([one.entry for one in judged], fusion.compare(judged))
+    hits = [one.hits for one in judged]
+    return Found([one.entry for one in judged], fusion.compare(judged), hits)
 
 
 def _of_points(
@@ -184,7 +189,10 @@ def _judge(
         **{f'{which}_interval': marks.interval(exam.metric) for which, marks in floor.items()},
         'scores': {which: marks.described for which, marks in every.items()},
     }
-    return Judged(entry, trained)
+    hits = None
+    if exam.kind == 'class':
+        hits = Hits(question.lonlat, exam.groups, answers[0] == exam.targets)
+    return Judged(entry, trained, hits)
 
 
 def _seen(rows: Splits, name: str, features: Features) -> Iterator[Splits]:

@@ -72,6 +72,7 @@ def configure(
     # Parameters are at hand; what the checkpoint's own run started from may be gone.
     config.init, config.checkpoint = InitConfig(), CheckpointConfig()
     config.data.train_split, config.data.eval_split, config.data.balance = 'train', 'val', 'none'
+    config.data.sample = ''
     for side in ('rs', 'sv', 'location'):
         getattr(config.model, side).enabled = side in head.features
     config.input.augment, config.input.noise.kappa = settings.augment, 0.0

@@ -11,16 +11,20 @@ import numpy as np
 
 from gair_jax.scores.intervals import percentiles
 from gair_jax.transfer.point_features import sides_of
-from gair_jax.transfer.scoring import Marks, gain
+from gair_jax.transfer.scoring import Hits, Marks, gain
 
 SHARED_METRIC = 'R2'  # has no unit, so that tasks of numbers can be averaged
 
 
 class Judged(NamedTuple):
-    """An entry of the benchmark, and what its trained probes score."""
+    """An entry of the benchmark, what its trained probes score, and where they are right.
+
+    `hits` is None but for points of classes.
+    """
 
     entry: dict[str, Any]
     marks: Marks
+    hits: Hits | None = None
 
 
 class _Pair(NamedTuple):

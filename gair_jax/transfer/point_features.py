@@ -99,12 +99,12 @@ class PointFeatures:
             'model': config['model'],
             'input': config['input'],
             'seed': self.config.seed,  # places the windows
-            'data': [self.config.data.name, self.config.data.variant, _described(self._store)],
+            'data': [self.config.data.name, self.config.data.variant, described(self._store)],
             'split': drawn.split,
             'rows': hashlib.sha256(drawn.indices.tobytes()).hexdigest(),
         }
 
 
-def _described(store: Store) -> Mapping[str, Any]:
+def described(store: Store) -> Mapping[str, Any]:
     """What tells two builds of a data set apart."""
     return {name: store.metadata.get(name) for name in ('build', 'counts', 'bands')}

@@ -29,7 +29,7 @@ class Points(NamedTuple):
 class Question(NamedTuple):
     """A task with few labels or all: rows whose features are their positions among those drawn.
 
-    `floors` holds what answers score that look at no image.
+    `floors` holds what answers score that look at no image; `lonlat` the places of the test rows.
     """
 
     task: Task
@@ -38,6 +38,7 @@ class Question(NamedTuple):
     subsets: np.ndarray
     exam: Exam
     floors: dict[str, Marks]
+    lonlat: np.ndarray
 
 
 def read(settings: TransferConfig, store: Store, sides: Sequence[str]) -> Points:
@@ -73,7 +74,8 @@ def ask(settings: TransferConfig, task: Task, points: Points) -> Iterator[Questi
     for labels in few_labels.asked(settings):
         subsets = labels.subsets(rows.train.targets, settings.seeds, settings.seed)
         found = _floors(exam, rows, subsets, points)
-        yield Question(task, labels.name, rows, subsets, exam, found)
+        lonlat = points.drawn['test'].lonlat[rows.test.features[:, 0]]
+        yield Question(task, labels.name, rows, subsets, exam, found, lonlat)
 
 
 def _exam(settings: TransferConfig, task: Task, rows: Splits, points: Points) -> Exam:

@@ -72,6 +72,18 @@ class Exam(NamedTuple):
         return self.metric not in LOWER_IS_BETTER
 
 
+class Hits(NamedTuple):
+    """Which test rows of a task of classes were answered right, and where they lie.
+
+    lonlat: degrees float64 [n, 2]. groups: int [n], as of the exam. right: bool [s, n], an answer
+      a row.
+    """
+
+    lonlat: np.ndarray
+    groups: np.ndarray
+    right: np.ndarray
+
+
 class Marks(NamedTuple):
     """What answers score.
 

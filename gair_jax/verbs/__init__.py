@@ -11,6 +11,7 @@ VERBS = (
     'places',
     'geobias',
     'species',
+    'study',
     'data',
     'embed',
     'convert',

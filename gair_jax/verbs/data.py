@@ -1,7 +1,8 @@
-"""`gair data`: list, build and check data sets."""
+"""`gair data`: list, build, sample and check data sets."""
 
 import argparse
 import importlib
+import math
 import os
 from collections.abc import Iterable
 from typing import Any
@@ -11,7 +12,7 @@ from gair_jax.input.tables import FIELDS
 
 def add(verbs: Any) -> None:
     """Adds the verb to the sub-parsers `verbs`."""
-    data = verbs.add_parser('data', help='list, build and check data sets')
+    data = verbs.add_parser('data', help='list, build, sample and check data sets')
     actions = data.add_subparsers(dest='action', required=True, metavar='ACTION')
     build = actions.add_parser('build', help='raw files -> a prepared data set; resumable')
     sets = build.add_subparsers(dest='name', required=True, metavar='NAME')
@@ -32,6 +33,7 @@ def add(verbs: Any) -> None:
     listed = actions.add_parser('list', help='the data sets known and those prepared')
     listed.add_argument('--data-dir', default='prepared', help='where prepared sets lie')
     listed.set_defaults(run=run_list)
+    _add_sample(actions)
     check = actions.add_parser('check', help='find what is wrong or missing; exit 1 if so')
     check.add_argument('name', help='builder, such as photos')
     check.add_argument('--variant', default='default', help='which build of it')
@@ -114,6 +116,39 @@ def _add_labelled(sets: Any) -> None:
     _add_common(parser)
 
 
+def _add_sample(actions: Any) -> None:
+    parser = actions.add_parser(
+        'sample',
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        help='as many urban as rural places, to train on',
+        description='Draws urban and rural places of a prepared data set, without replacement, and '
+        'writes\nwhich: --config.data.sample=FILE trains on these. What is urban is told by a '
+        'raster\nat the place, or by a label that the records carry.',
+        epilog='examples:\n'
+        '  gair data sample photos --raster people_per_km2.tif --urban-above 300 '
+        '--out samples/even.json\n'
+        '  gair data sample photos --raster land_cover.tif --urban-classes 50 --count 200000 \\\n'
+        '    --out samples/even.json\n'
+        '  gair data sample synthetic_world --variant tiny --label place_regression:log_population '
+        '\\\n    --urban-above 3 --urban-share 0.9 --out samples/cities.json',
+    )
+    add = parser.add_argument
+    add('name', help='data set, such as photos')
+    add('--variant', default='default', help='which build of it')
+    add('--data-dir', default='prepared', help='where prepared sets lie')
+    add('--split', default='train', help='whose places are drawn (default train)')
+    add('--raster', default='', help='GeoTIFF of one band, such as population density')
+    add('--label', default='', help='of the records: NAME, or NAME:COMPONENT of several numbers')
+    add('--urban-above', type=float, default=math.nan, help='values above this are urban')
+    add('--urban-classes', type=codes, default=(), help='values that are urban, with , between')
+    add('--rural-classes', type=codes, default=(), help='likewise; without it all others')
+    add('--urban-share', type=float, default=0.5, help='of the places drawn, 0..1 (default 0.5)')
+    add('--count', type=int, default=0, help='places drawn (default: the most that there are)')
+    add('--seed', type=int, default=0, help='of the draw')
+    add('--out', required=True, help='file written')
+    parser.set_defaults(run=run_sample)
+
+
 def _add_common(parser: Any) -> None:
     """Options of all data sets whose rows may fail."""
     parser.add_argument('--variant', default='default', help='name of this build')
@@ -169,6 +204,14 @@ def names(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(',') if part.strip())
 
 
+def codes(text: str) -> tuple[int, ...]:
+    """`50,190` -> (50, 190)."""
+    try:
+        return tuple(int(part) for part in text.split(',') if part.strip())
+    except ValueError:
+        raise argparse.ArgumentTypeError(f'{text!r}: expected whole numbers') from None
+
+
 def fractions(text: str) -> tuple[float, float, float]:
     """`0.8,0.1,0.1` -> shares of train, val and test, which must add up to 1."""
     try:
@@ -193,6 +236,32 @@ def run_list(arguments: argparse.Namespace, rest: list[str]) -> int:
     from gair_jax.builders import listing
 
     print(listing.text(arguments.data_dir))
+    return 0
+
+
+def run_sample(arguments: argparse.Namespace, rest: list[str]) -> int:
+    """`gair data sample NAME`."""
+    from gair_jax.builders import sample
+
+    rule = sample.Rule(
+        raster=arguments.raster,
+        label=arguments.label,
+        above=arguments.urban_above,
+        classes=arguments.urban_classes,
+        rural=arguments.rural_classes,
+    )
+    made = sample.draw(
+        name=arguments.name,
+        variant=arguments.variant,
+        out=arguments.out,
+        rule=rule,
+        data_dir=arguments.data_dir,
+        split=arguments.split,
+        share=arguments.urban_share,
+        count=arguments.count,
+        seed=arguments.seed,
+    )
+    print(made)
     return 0
 
 

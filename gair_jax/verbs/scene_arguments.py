@@ -49,13 +49,20 @@ def add_spacing(verb: argparse.ArgumentParser, default: str) -> None:
     )
 
 
-def lonlat(text: str, flag: str) -> tuple[float, float]:
+def lonlat(text: str, flag: str) -> tuple[float, ...]:
     """The place in LON,LAT; InputError for anything else."""
+    return numbers(text, flag, 'LON,LAT')
+
+
+def numbers(text: str, flag: str, form: str) -> tuple[float, ...]:
+    """As many numbers as `form` names, with commas between; InputError for anything else."""
     try:
-        lon, lat = (float(part) for part in text.split(','))
+        found = tuple(float(part) for part in text.split(','))
     except ValueError:
-        raise InputError(f'{flag}: expected LON,LAT in degrees, found {text!r}.') from None
-    return lon, lat
+        found = ()
+    if len(found) != len(form.split(',')):
+        raise InputError(f'{flag}: expected {form} in degrees, found {text!r}.')
+    return found
 
 
 def sampling(arguments: argparse.Namespace, size: float, unit: str) -> Any:

@@ -4,6 +4,7 @@ import argparse
 import pathlib
 from typing import Any
 
+from gair_jax.config import InputError
 from gair_jax.verbs import checkpoint_arguments, scene_arguments
 
 
@@ -13,19 +14,25 @@ def add(verbs: Any) -> None:
         'search',
         formatter_class=argparse.RawDescriptionHelpFormatter,
         help='where in a tile a photo was taken; which photos look like a place or a tile',
-        description='Searches by the cosine of embeddings, in three forms:\n'
+        description='Searches by the cosine of embeddings:\n'
         '  --photo with --tile      where in the tile the photo was taken\n'
         '  --photo with --gallery   the places of the gallery that look like the photo\n'
         '  --place with --gallery   the photos that look like the place (with --tile: as the tile\n'
         '                           shows it)\n'
         '  --tile with --gallery    the photos that look like the tile, each at its best point\n'
+        '  --photo with --earth     where on the Earth the photo looks at home, by its location\n'
+        '                           encoder alone; writes results.csv, heat_map.png with '
+        'coastlines\n                           (extra maps) and similarity.tif\n'
         'A gallery is a table that `gair embed` wrote. Writes results.csv, a picture and\n'
         'page.html, one file that works offline.',
         epilog='examples:\n'
         '  gair search --photo street.jpg --tile tile.tif --checkpoint runs/base --out found\n'
         '  gair search --place=139.75,35.66 --gallery photos.parquet --checkpoint runs/base '
         '--out found\n'
-        '  gair search --tile tile.tif --gallery photos.parquet --checkpoint runs/base --out found',
+        '  gair search --tile tile.tif --gallery photos.parquet --checkpoint runs/base '
+        '--out found\n'
+        '  gair search --photo street.jpg --earth --bounds=-12,34,32,72 --mesh-deg 0.25 '
+        '\\\n    --checkpoint runs/base --out found',
     )
     _add_what(search)
     _add_how(search)
@@ -38,6 +45,13 @@ def _add_what(search: argparse.ArgumentParser) -> None:
     search.add_argument('--photo', nargs='+', default=[], help='JPEG or PNG, one or more')
     search.add_argument('--tile', default='', help='GeoTIFF of any size and CRS')
     search.add_argument('--gallery', default='', help='table of `gair embed`')
+    search.add_argument('--earth', action='store_true', help='a mesh of places on the Earth')
+    search.add_argument(
+        '--mesh-deg', type=float, default=1.0, help='between these places, degrees (default 1)'
+    )
+    search.add_argument(
+        '--bounds', default='-180,-90,180,90', metavar='L,B,R,T', help='of the mesh, degrees'
+    )
     search.add_argument(
         '--place',
         '--at',
@@ -96,6 +110,8 @@ def _add_how(search: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, rest: list[str]) -> int:
     """Searches, writes and says what was written."""
+    if arguments.earth:
+        return _run_earth(arguments)
     from gair_jax.report import search
     from gair_jax.report.search_page.request import Request
     from gair_jax.serve import compiled_cache
@@ -122,4 +138,28 @@ def run(arguments: argparse.Namespace, rest: list[str]) -> int:
         other_checkpoint=arguments.allow_other_checkpoint,
     )
     search.run(request, pathlib.Path(arguments.out))
+    return 0
+
+
+def _run_earth(arguments: argparse.Namespace) -> int:
+    """`gair search --earth`."""
+    if arguments.tile or arguments.gallery:
+        found = '--tile' if arguments.tile else '--gallery'
+        raise InputError(f'search: expected --earth alone beside --photo, found {found} too.')
+    bounds = scene_arguments.numbers(arguments.bounds, '--bounds', 'LEFT,BOTTOM,RIGHT,TOP')
+    from gair_jax.report import earth_search
+    from gair_jax.serve import compiled_cache
+
+    compiled_cache.use()
+    request = earth_search.EarthRequest(
+        checkpoint=arguments.checkpoint,
+        revision=arguments.revision,
+        compute=arguments.compute,
+        photos=tuple(arguments.photo),
+        place=scene_arguments.lonlat(arguments.place, '--place') if arguments.place else (),
+        spacing=arguments.mesh_deg,
+        bounds=bounds,
+        top=arguments.top,
+    )
+    earth_search.run(request, pathlib.Path(arguments.out))
     return 0

@@ -1,7 +1,10 @@
 import numpy as np
+import pytest
+from scipy import stats
 
 from gair_jax.scores.intervals import (
     bootstrap,
+    over_seeds,
     paired_difference,
     percentiles,
     resampled,
@@ -75,3 +78,16 @@ def test_percentiles_leave_out_what_has_no_value():
     values = np.array([np.nan, *np.arange(101.0)])
     np.testing.assert_allclose(percentiles(values, level=0.9), (5.0, 95.0))
     assert np.isnan(percentiles(values[:1])).all()
+
+
+def test_the_interval_over_seeds_is_that_of_students_t(rng):
+    values = rng.normal(size=5)
+    mean, low, high = over_seeds(values)
+    expected = stats.ttest_1samp(values, 0).confidence_interval()
+    assert [mean, low, high] == pytest.approx([values.mean(), *expected])
+
+
+def test_one_seed_has_no_interval_and_none_no_mean():
+    mean, low, high = over_seeds(np.array([0.5]))
+    assert mean == 0.5 and np.isnan(low) and np.isnan(high)
+    assert np.isnan(over_seeds(np.zeros(0))).all()
