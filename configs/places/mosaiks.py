@@ -3,8 +3,8 @@
 gair places --config=configs/places/mosaiks.py --config.table=elevation.csv \
   --config.target=elevation --out=runs/elevation
 
-About 45 000 places of the whole Earth, 60 km apart where they are densest: scales finer than a
-third of a degree would tell single training places apart, and nothing else.
+About 45 000 places of the whole Earth. On a random split fine scales help, on blocks they only tell
+training places apart: val chooses.
 """
 
 from gair_jax.configs.places import table
@@ -12,8 +12,9 @@ from gair_jax.transfer.place_settings import PlacesConfig
 
 
 def get_config() -> PlacesConfig:
-    """One rate and 15 passes: under a minute an encoder on 2 CPU cores."""
+    """One rate and 15 passes at each of three scales."""
     config = table.get_config()
     config.fit.rates, config.fit.epochs = (3e-3,), 15
-    config.sizes.hidden = (512, 512)
+    config.coarseness = (1.0, 4.0, 16.0)
+    config.sizes.hidden, config.sizes.frequencies = (512, 512), 32
     return config

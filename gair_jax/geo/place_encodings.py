@@ -5,9 +5,10 @@ is exact at its highest frequency. `ON_DEVICE` read longitude and latitude as th
 encode a place by is kept with the parameters.
 """
 
+import dataclasses
 import functools
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from jaxtyping import Float
@@ -41,6 +42,7 @@ RADII = {
     'sphere_c_plus': (0.002, 1.0), 'sphere_m': (0.002, 1.0), 'sphere_m_plus': (0.002, 1.0),
     'dfs': (0.02, 1.0),
 }  # fmt: skip
+KERNELS = {'rbf': 5.0, 'rff': 20.0}  # where a size is 0
 ON_DEVICE = ('geoclip', 'rff', 'rbf')
 ACTIVATIONS = ('leaky_relu', 'relu', 'sigmoid', 'tanh', 'gelu')
 _LEAST = {
@@ -49,6 +51,7 @@ _LEAST = {
 }  # fmt: skip
 
 Encode = Callable[[np.ndarray], np.ndarray]
+Sizes = TypeVar('Sizes', bound=PlaceSizes)
 
 
 class Encoding(NamedTuple):
@@ -100,6 +103,26 @@ def fixed(name: str, sizes: PlaceSizes) -> Encode:
         return lambda x: anchor_encodings.cell_of(x, extent, sizes.cell)[:, None]
     simple = {'xyz': frequency_encodings.unit_vectors, 'nerf': frequency_encodings.nerf}
     return simple.get(name, frequency_encodings.wrap)
+
+
+def coarser(name: str, sizes: Sizes, factor: float) -> Sizes:
+    """Sizes of an encoder whose finest scale is `factor` times as large; finer below 1.
+
+    Encoders without a scale (`wrap`, `xyz`, `nerf`, `geoclip`, whose scales are fixed) stay as they
+    are.
+    """
+    if name in RADII:
+        radius = sizes.min_radius or RADII[name][0]
+        return dataclasses.replace(sizes, min_radius=radius * factor)
+    if name in KERNELS:
+        kernel = sizes.kernel or KERNELS[name]
+        # Directions of rff are frequencies.
+        return dataclasses.replace(sizes, kernel=kernel * (factor if name == 'rbf' else 1 / factor))
+    if name == 'tile':
+        return dataclasses.replace(sizes, cell=sizes.cell * factor)
+    if name in ('harmonics', 'satclip'):
+        return dataclasses.replace(sizes, degrees=max(1, round(sizes.degrees / factor)))
+    return sizes
 
 
 def check(sizes: PlaceSizes, where: str) -> None:

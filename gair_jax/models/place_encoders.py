@@ -18,13 +18,12 @@ from jaxtyping import Array, Float
 
 from gair_jax.config import InputError, PlaceSizes, setting
 from gair_jax.geo import anchor_encodings, place_encodings
-from gair_jax.geo.place_encodings import NAMES
+from gair_jax.geo.place_encodings import KERNELS, NAMES
 from gair_jax.geo.projection import equal_earth
 from gair_jax.models.location import Branch, LocationSpec
 from gair_jax.models.place_networks import FeedForward, Presence, Residual, Siren, Tile
 
 SIGMAS = (1.0, 16.0, 256.0)
-KERNELS = {'rbf': 5.0, 'rff': 20.0}  # where a size is 0
 RFF_FREQUENCIES = 512
 
 

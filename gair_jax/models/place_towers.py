@@ -14,11 +14,11 @@ from flax import linen as nn
 from jaxtyping import Array, Float
 
 from gair_jax.config import Config, PlaceSizes
-from gair_jax.geo.place_encodings import Encoding
+from gair_jax.geo.place_encodings import KERNELS, Encoding
 from gair_jax.geo.place_encodings import encoding as encoding_of
 from gair_jax.models.location import LocationEncoder
 from gair_jax.models.location import spec as location_spec
-from gair_jax.models.place_encoders import KERNELS, RFF_FREQUENCIES, network
+from gair_jax.models.place_encoders import RFF_FREQUENCIES, network
 
 
 class Encoded(nn.Module):

@@ -35,7 +35,7 @@ _EXPLAINED = (
 )
 COLUMNS = (
     'split', 'name', 'metric', 'score', 'low', 'high', 'seconds', 'train_rows', 'test_rows',
-    'copies',
+    'copies', 'coarseness',
 )  # fmt: skip
 
 

@@ -7,18 +7,21 @@ settings and encoder, so that a stopped table goes on behind its last run.
 import dataclasses
 import functools
 import hashlib
+import itertools
 import json
 import os
 import pathlib
 import time
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from gair_jax.models.place_encoders import Answer, build
+from gair_jax.geo.place_encodings import coarser
+from gair_jax.models.place_encoders import Answer, EncoderSizes, build
 from gair_jax.train.metrics_writer import ProgressBar
 from gair_jax.transfer import floors, place_answers, place_rows, sgd_probes
-from gair_jax.transfer.place_rows import PARTS, Parts, Places
+from gair_jax.transfer.place_rows import Parts, Places
 from gair_jax.transfer.place_settings import PlacesConfig, check
 from gair_jax.transfer.probes import Rows, Splits
 from gair_jax.transfer.questions import MAIN
@@ -26,6 +29,19 @@ from gair_jax.transfer.scoring import Exam, mark
 
 # No encoder: the commonest class or the mean, the nearest training place, and several of them.
 FLOORS = ('guess', 'nearest', 'neighbours')
+
+
+class Answered(NamedTuple):
+    """What a run answers to test.
+
+    answers: class int [seeds, n], or float [seeds, n, 1]; of floors one seed.
+    coarseness: that val chose, of encoders that have a scale.
+    val_error: of that, mean over seeds.
+    """
+
+    answers: np.ndarray
+    coarseness: float = 1.0
+    val_error: float = 0.0
 
 
 def evaluate(settings: PlacesConfig, out: pathlib.Path) -> list[dict[str, Any]]:
@@ -38,8 +54,8 @@ def evaluate(settings: PlacesConfig, out: pathlib.Path) -> list[dict[str, Any]]:
 
     Returns:
         Entries with split, name, kind, metric, higher_is_better, score, interval, scores (all, as
-        `scoring.mark` describes them), seconds, train_rows, test_rows and copies (test rows at the
-        place of a training row).
+        `scoring.mark` describes them), seconds, train_rows, test_rows, copies (test rows at the
+        place of a training row) and, of encoders, coarseness (the one that val chose).
 
     Raises:
         InputError: the settings or the table cannot be used.
@@ -97,8 +113,8 @@ def _run(
         int(groups.max()) + 1, MAIN[kind], settings.seed,
     )  # fmt: skip
     start = time.perf_counter()
-    answers = (_floor if name in FLOORS else _encoder)(settings, places, rows, name)
-    marks = mark(exam, answers)
+    found = (_floor if name in FLOORS else _encoder)(settings, places, rows, name)
+    marks = mark(exam, found.answers)
     entry = {
         'split': split,
         'name': name,
@@ -112,32 +128,54 @@ def _run(
         'train_rows': int(rows.train.sum()),
         'test_rows': int(rows.test.sum()),
         'copies': place_rows.copies(places, rows),
+        **({} if name in FLOORS else {'coarseness': found.coarseness}),
     }
-    return entry, answers
+    return entry, found.answers
 
 
-def _floor(settings: PlacesConfig, places: Places, rows: Parts, name: str) -> np.ndarray:
-    """Answers [1, n] or [1, n, k] without any encoder; they know train and val."""
+def _floor(settings: PlacesConfig, places: Places, rows: Parts, name: str) -> Answered:
+    """Answers without any encoder; they know train and val."""
     known = rows.train | rows.val
     targets, every = places.targets[known], np.ones((1, int(known.sum())), bool)
     if name == 'guess':
-        return floors.constant(targets, every, int(rows.test.sum()))
+        return Answered(floors.constant(targets, every, int(rows.test.sum())))
     here, there = places.lonlat[known], places.lonlat[rows.test]
     if name == 'nearest':
-        return floors.nearest(targets, every, here, there)
-    return floors.neighbours(targets, here, there, settings.neighbours)[None]
+        return Answered(floors.nearest(targets, every, here, there))
+    return Answered(floors.neighbours(targets, here, there, settings.neighbours)[None])
 
 
-def _encoder(settings: PlacesConfig, places: Places, rows: Parts, name: str) -> np.ndarray:
-    """Answers [seeds, n] or [seeds, n, k] of an encoder trained from scratch."""
-    encoder = build(name, settings.sizes, places.lonlat[rows.train], settings.seed)
+def _encoder(settings: PlacesConfig, places: Places, rows: Parts, name: str) -> Answered:
+    """What an encoder trained from scratch answers at the coarseness that val likes best."""
+    own = {factor: coarser(name, settings.sizes, factor) for factor in settings.coarseness}
+    # An encoder without a scale is the same at every factor.
+    tried = {factor: sizes for factor, sizes in own.items() if sizes not in _before(own, factor)}
+    found = [_answered(settings, places, rows, name, *each) for each in tried.items()]
+    return min(found, key=lambda one: one.val_error)
+
+
+def _before(own: Mapping[float, EncoderSizes], factor: float) -> list[EncoderSizes]:
+    return list(itertools.islice(own.values(), list(own).index(factor)))
+
+
+def _answered(
+    settings: PlacesConfig, places: Places, rows: Parts, name: str, factor: float,
+    sizes: EncoderSizes,
+) -> Answered:  # fmt: skip
+    """Answers to test after a fit, and the error on val: of numbers the squared one."""
+    encoder = build(name, sizes, places.lonlat[rows.train], settings.seed)
     features = encoder.encode(places.lonlat)
+    asked = np.concatenate([np.flatnonzero(rows.val), np.flatnonzero(rows.test)])
     splits = Splits(
         *(
             Rows(features[part], places.targets[part], rows.groups[part])
-            for part in (getattr(rows, which) for which in PARTS)
+            for part in (rows.train, rows.val, asked)
         )
     )
     fitted = sgd_probes.Fitted(functools.partial(Answer, encoder.network), standardised=False)
     subsets = np.ones((1, len(splits.train.targets)), bool)
-    return sgd_probes.predictions(splits, subsets, settings.fit, fitted=fitted, seed=settings.seed)
+    found = sgd_probes.predictions(splits, subsets, settings.fit, fitted=fitted, seed=settings.seed)
+    count, true = len(splits.val.targets), splits.val.targets
+    val = found[:, :count]
+    wrong = val != true if places.classes else np.square(val - true)
+    return Answered(found[:, count:], factor, float(wrong.mean()))

@@ -44,6 +44,9 @@ class PlacesConfig:
     val_share: float = setting(0.1, 'run', 'of the other rows, which choose rate and epoch, 0..1')
     rows: int = setting(0, 'run', 'of the table at most, drawn; 0: all')
     neighbours: int = setting(10, 'run', 'training places of the floor weighted by 1 / distance')
+    coarseness: tuple[float, ...] = setting(
+        (1.0,), 'run', "factors of an encoder's finest scale that are tried; val chooses"
+    )
     seed: int = setting(0, 'run', 'of splits, encodings and networks')
     sizes: EncoderSizes = dataclasses.field(default_factory=EncoderSizes)
     fit: FitConfig = dataclasses.field(default_factory=FitConfig)
@@ -68,6 +71,10 @@ def check(settings: PlacesConfig) -> None:
         raise InputError('splits: expected at least one, found none.')
     if settings.kind not in KINDS:
         raise InputError(f'kind: expected class or regression, found {settings.kind!r}.')
+    if not settings.coarseness:
+        raise InputError('coarseness: expected at least one, found none.')
+    if wrong := [factor for factor in settings.coarseness if not factor > 0]:
+        raise InputError(f'coarseness: expected more than 0, found {wrong[0]}.')
     for name in ('test_share', 'val_share'):
         if not 0 < getattr(settings, name) < 1:
             raise InputError(f'{name}: expected 0..1, found {getattr(settings, name)}.')

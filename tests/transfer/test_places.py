@@ -1,5 +1,6 @@
 """Encoders of places on a table: what is read, split, fitted, scored and kept."""
 
+import dataclasses
 import io
 import json
 import pathlib
@@ -13,6 +14,7 @@ import pytest
 from rich.console import Console
 
 from gair_jax import cli
+from gair_jax.geo import place_encodings
 from gair_jax.models import place_encoders
 from gair_jax.models.place_encoders import EncoderSizes
 from gair_jax.report import places as report
@@ -203,6 +205,46 @@ def test_every_encoder_turns_places_into_embeddings(name):
     np.testing.assert_array_equal(again, features)
 
 
+def test_coarser_is_a_larger_finest_scale():
+    sizes = EncoderSizes(min_radius=0.5, frequencies=6, anchors=5, kernel=2.0, degrees=12)
+    places = np.random.default_rng(0).uniform([-180, -90], [180, 90], (5, 2))
+    for name, same in {
+        'grid': {'min_radius': 2.0}, 'sphere_c': {'min_radius': 2.0}, 'rbf': {'kernel': 8.0},
+        'rff': {'kernel': 0.5}, 'tile': {'cell': 8.0}, 'satclip': {'degrees': 3},
+    }.items():  # fmt: skip
+        given = dataclasses.replace(sizes, max_radius=4.0)
+        found, expected = (
+            place_encoders.build(name, each, places).encode(places)
+            for each in (
+                place_encodings.coarser(name, given, 4.0),
+                dataclasses.replace(given, **same),
+            )
+        )
+        np.testing.assert_array_equal(found, expected)
+    assert place_encodings.coarser('xyz', sizes, 4.0) == sizes
+    own = place_encodings.coarser('grid', EncoderSizes(), 4.0)
+    assert own.min_radius == 4 * place_encodings.RADII['grid'][0]
+
+
+def test_val_chooses_the_scale_and_what_has_none_is_fitted_once(table, tmp_path, monkeypatch):
+    fit, seen = place_benchmark._answered, []
+
+    def counted(settings, places, rows, name, factor, sizes):
+        seen.append((name, factor))
+        return fit(settings, places, rows, name, factor, sizes)
+
+    monkeypatch.setattr(place_benchmark, '_answered', counted)
+    made = settings(table, splits=('random',), encoders=('grid', 'xyz'), coarseness=(1e-3, 1.0))
+    found = {e['name']: e for e in place_benchmark.evaluate(made, tmp_path / 'several')}
+    assert seen == [('grid', 1e-3), ('grid', 1.0), ('xyz', 1e-3)]
+    # Waves of metres are noise to places that lie kilometres apart.
+    assert found['grid']['coarseness'] == 1.0 and 'coarseness' not in found['nearest']
+    alone = place_benchmark.evaluate(
+        settings(table, splits=('random',), encoders=('grid',)), tmp_path / 'alone'
+    )
+    assert found['grid']['scores'] == alone[-1]['scores']
+
+
 def changed(path, **columns):
     rows = frame(40)
     for name, values in columns.items():
@@ -234,6 +276,8 @@ BAD = {
     'unknown split': (None, ["--config.splits=('half',)"], "splits: expected .* found 'half'"),
     'no split column': (None, ["--config.splits=('table',)"], 'split table: expected rows in'),
     'one block': (None, ['--config.block_degrees=180'], 'split blocks: expected rows in'),
+    'no scale': (None, ['--config.coarseness=()'], 'coarseness: expected at least one'),
+    'scale of 0': (None, ['--config.coarseness=(0.0,)'], 'coarseness: expected more than 0'),
     'share of 1': (None, ['--config.test_share=1.0'], 'test_share: expected 0..1, found 1.0'),
     'no pass': (None, ['--config.fit.epochs=0'], 'fit.epochs: expected 1 or more, found 0'),
     'rate of 0': (None, ['--config.fit.rates=(0.0,)'], 'fit.rates: expected more than 0'),
