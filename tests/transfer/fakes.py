@@ -25,6 +25,8 @@ def code(tile, xy):
 class Oracle:
     """Knows tile and xy of every photo; with `sees` false, gives every point one embedding."""
 
+    place_field, place_width = 'lonlat', 2
+
     def __init__(self, sees=True):
         self.config, self.sees = Config(), sees
         self.config.model.embed_dim = 8
