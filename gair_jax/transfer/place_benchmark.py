@@ -7,12 +7,10 @@ settings and encoder, so that a stopped table goes on behind its last run.
 import dataclasses
 import functools
 import hashlib
-import itertools
 import json
 import os
 import pathlib
 import time
-from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -147,15 +145,14 @@ def _floor(settings: PlacesConfig, places: Places, rows: Parts, name: str) -> An
 
 def _encoder(settings: PlacesConfig, places: Places, rows: Parts, name: str) -> Answered:
     """What an encoder trained from scratch answers at the coarseness that val likes best."""
-    own = {factor: coarser(name, settings.sizes, factor) for factor in settings.coarseness}
-    # An encoder without a scale is the same at every factor.
-    tried = {factor: sizes for factor, sizes in own.items() if sizes not in _before(own, factor)}
-    found = [_answered(settings, places, rows, name, *each) for each in tried.items()]
+    tried: list[tuple[float, EncoderSizes]] = []
+    for factor in settings.coarseness:
+        sizes = coarser(name, settings.sizes, factor)
+        # An encoder without a scale is the same at every factor.
+        if sizes not in [other for _, other in tried]:
+            tried.append((factor, sizes))
+    found = [_answered(settings, places, rows, name, *each) for each in tried]
     return min(found, key=lambda one: one.val_error)
-
-
-def _before(own: Mapping[float, EncoderSizes], factor: float) -> list[EncoderSizes]:
-    return list(itertools.islice(own.values(), list(own).index(factor)))
 
 
 def _answered(

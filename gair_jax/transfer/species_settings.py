@@ -3,7 +3,9 @@
 import dataclasses
 
 from gair_jax.config import InputError, setting
-from gair_jax.models.place_encoders import NAMES, EncoderSizes
+from gair_jax.geo import place_encodings
+from gair_jax.geo.place_encodings import NAMES
+from gair_jax.models.place_encoders import EncoderSizes
 
 LAYOUTS = ('table', 'birdsnap', 'nabirds', 'inat_2017', 'inat_2018', 'fmow', 'yfcc')
 METAS = ('ebird_meta', 'orig_meta')
@@ -124,13 +126,11 @@ def _check_numbers(settings: SpeciesConfig) -> None:
         'neighbours': 1, 'radius_degrees': 1e-9, 'columns': 1, 'rows': 1, 'pseudo_count': 1e-9,
         'kernel_degrees': 1e-9, 'kernel_neighbours': 1,
     }  # fmt: skip
-    sizes = {'width': 1, 'frequencies': 0, 'degrees': 1, 'anchors': 1, 'kernel': 0, 'cell': 0.01}
-    for where, least in (('fit', fit), ('counts', counts), ('sizes', sizes)):
+    for where, least in (('fit', fit), ('counts', counts), ('sizes', {'width': 1})):
         for name, bound in least.items():
             found = getattr(getattr(settings, where), name)
             if not found >= bound:
                 raise InputError(f'{where}.{name}: expected {bound} or more, found {found}.')
-    if wrong_widths := [width for width in settings.sizes.hidden if width < 1]:
-        raise InputError(f'sizes.hidden: expected 1 or more, found {wrong_widths[0]}.')
+    place_encodings.check(settings.sizes, 'sizes')
     if not settings.block_degrees >= 0:
         raise InputError(f'block_degrees: expected 0 or more, found {settings.block_degrees}.')

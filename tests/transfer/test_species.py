@@ -350,6 +350,9 @@ BAD = {
     ),
     'a folder beside a table': (nothing, ['--config.folder=x'], 'folder: layout table reads none'),
     'a background': (nothing, ['--config.fit.background=sea'], "fit.background: .*'sea'"),
+    'no such activation': (
+        nothing, ['--config.sizes.activation=sun'], 'sizes.activation: expected .* found .sun.',
+    ),
     'all units dropped': (nothing, ['--config.fit.dropout=1.0'], 'fit.dropout: expected 0 to'),
     'a growing rate': (nothing, ['--config.fit.decay=1.1'], 'fit.decay: expected above 0 to 1'),
     'no rate': (nothing, ['--config.fit.rates=()'], 'fit.rates: expected at least one'),
