@@ -198,11 +198,11 @@ def _trained(problem: _Problem, params: Any, order: Array, rate: Array, plan: Pl
 def _rates(peak: Array, schedule: str, steps: int) -> Any:
     if schedule == 'constant':
         return peak
+    # The first step has a rate too: there may be no other.
     warm_up = max(1, round(WARM_UP * steps))
-    rise = optax.linear_schedule(0.0, peak, warm_up)
-    return optax.join_schedules(
-        [rise, optax.cosine_decay_schedule(peak, steps - warm_up + 1)], [warm_up]
-    )
+    rise = optax.linear_schedule(peak / warm_up, peak, warm_up - 1)
+    fall = optax.cosine_decay_schedule(peak, steps - warm_up + 1)
+    return optax.join_schedules([rise, fall], [warm_up - 1])
 
 
 def _kept(lane: _Lane, problem: _Problem, plan: Plan) -> _Lane:

@@ -59,10 +59,11 @@ def test_a_linear_probe_reaches_the_closed_form():
 def test_a_rate_rises_over_a_twentieth_of_the_steps_and_falls_by_a_cosine():
     assert sgd_probes._rates(0.1, 'constant', 100) == 0.1
     rates = sgd_probes._rates(0.1, 'cosine', 100)
-    found = [float(rates(step)) for step in (0, 1, 5, 53, 99)]
-    # Of the 96 steps from the peak on, step 53 is half way, and the last is one short of the end.
-    ends = 0.05 * (1 + np.cos(np.pi * np.array([0, 48, 94]) / 96))
-    np.testing.assert_allclose(found, [0, 0.02, *ends], atol=1e-8)
+    found = [float(rates(step)) for step in (0, 1, 4, 52, 99)]
+    # Of the 96 steps from the peak on, step 52 is half way, and the last is one short of the end.
+    ends = 0.05 * (1 + np.cos(np.pi * np.array([0, 48, 95]) / 96))
+    np.testing.assert_allclose(found, [0.02, 0.04, *ends], atol=1e-8)
+    assert float(sgd_probes._rates(0.1, 'cosine', 1)(0)) == pytest.approx(0.1)
 
 
 def test_a_rate_that_falls_ends_nearer_to_the_closed_form():
