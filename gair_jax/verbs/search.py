@@ -47,10 +47,10 @@ def _add_what(search: argparse.ArgumentParser) -> None:
     search.add_argument('--gallery', default='', help='table of `gair embed`')
     search.add_argument('--earth', action='store_true', help='a mesh of places on the Earth')
     search.add_argument(
-        '--mesh-deg', type=float, default=1.0, help='between these places, degrees (default 1)'
+        '--mesh-deg', type=float, default=None, help='between these places, degrees (default 1)'
     )
     search.add_argument(
-        '--bounds', default='-180,-90,180,90', metavar='L,B,R,T', help='of the mesh, degrees'
+        '--bounds', default='', metavar='L,B,R,T', help='of the mesh, degrees (default all)'
     )
     search.add_argument(
         '--place',
@@ -112,6 +112,9 @@ def run(arguments: argparse.Namespace, rest: list[str]) -> int:
     """Searches, writes and says what was written."""
     if arguments.earth:
         return _run_earth(arguments)
+    for option, given in (('--mesh-deg', arguments.mesh_deg), ('--bounds', arguments.bounds)):
+        if given not in (None, ''):
+            raise InputError(f'{option}: is of the mesh of --earth, found no --earth.')
     from gair_jax.report import search
     from gair_jax.report.search_page.request import Request
     from gair_jax.serve import compiled_cache
@@ -146,7 +149,9 @@ def _run_earth(arguments: argparse.Namespace) -> int:
     if arguments.tile or arguments.gallery:
         found = '--tile' if arguments.tile else '--gallery'
         raise InputError(f'search: expected --earth alone beside --photo, found {found} too.')
-    bounds = scene_arguments.numbers(arguments.bounds, '--bounds', 'LEFT,BOTTOM,RIGHT,TOP')
+    bounds = scene_arguments.numbers(
+        arguments.bounds or '-180,-90,180,90', '--bounds', 'LEFT,BOTTOM,RIGHT,TOP'
+    )
     from gair_jax.report import earth_search
     from gair_jax.serve import compiled_cache
 
@@ -157,7 +162,7 @@ def _run_earth(arguments: argparse.Namespace) -> int:
         compute=arguments.compute,
         photos=tuple(arguments.photo),
         place=scene_arguments.lonlat(arguments.place, '--place') if arguments.place else (),
-        spacing=arguments.mesh_deg,
+        spacing=1.0 if arguments.mesh_deg is None else arguments.mesh_deg,
         bounds=bounds,
         top=arguments.top,
     )

@@ -159,3 +159,10 @@ def test_a_photo_is_needed(tiny_checkpoint, tmp_path, capsys):  # noqa: F811
     ]
     assert cli.main(given) == 2
     assert 'expected --photo' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('option', ['--mesh-deg=0.5', '--bounds=-10,30,30,60'])
+def test_a_mesh_without_the_earth_is_refused(option, tmp_path, capsys):
+    run = ['search', '--photo', 'a.jpg', '--tile', 'b.tif', '--checkpoint', 'c', '--out']
+    assert cli.main([*run, str(tmp_path / 'out'), option]) == 2
+    assert f'{option.split("=")[0]}: is of the mesh of --earth' in capsys.readouterr().err
