@@ -37,12 +37,14 @@ NAMES = {
     'satclip': 'spherical harmonics and a SIREN (Klemmer et al. 2025)',
     'geoclip': 'random Fourier features of three scales on Equal Earth (GeoCLIP, GAIR)',
 }
+# Degrees; of spheres radians. On labels of tens of thousands of places over the whole Earth, finer
+# waves only told training places apart (docs/places.md): a set of one city needs finer ones.
 RADII = {
-    'grid': (0.02, 360.0), 'theory': (0.02, 360.0), 'sphere_c': (0.002, 1.0),
-    'sphere_c_plus': (0.002, 1.0), 'sphere_m': (0.002, 1.0), 'sphere_m_plus': (0.002, 1.0),
+    'grid': (0.3, 360.0), 'theory': (0.3, 360.0), 'sphere_c': (0.005, 1.0),
+    'sphere_c_plus': (0.005, 1.0), 'sphere_m': (0.005, 1.0), 'sphere_m_plus': (0.005, 1.0),
     'dfs': (0.02, 1.0),
 }  # fmt: skip
-KERNELS = {'rbf': 5.0, 'rff': 20.0}  # where a size is 0
+KERNELS = {'rbf': 1.5, 'rff': 100.0}  # where a size is 0
 ON_DEVICE = ('geoclip', 'rff', 'rbf')
 ACTIVATIONS = ('leaky_relu', 'relu', 'sigmoid', 'tanh', 'gelu')
 _LEAST = {

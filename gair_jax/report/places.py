@@ -35,7 +35,7 @@ _EXPLAINED = (
 )
 COLUMNS = (
     'split', 'name', 'metric', 'score', 'low', 'high', 'seconds', 'train_rows', 'test_rows',
-    'copies', 'coarseness',
+    'copies', 'coarseness', 'top3', 'top5', 'MRR',
 )  # fmt: skip
 
 
@@ -76,12 +76,14 @@ def print_tables(entries: Sequence[Entry], console: Console | None = None) -> No
             f'{first["test_rows"]} scored'
         )
         table = Table(title=title, title_justify='left', pad_edge=False, collapse_padding=True)
-        for column in ('encoder', first['metric'], '95 %', 'seconds', 'what it is'):
+        ranking = tuple(first.get('ranking', ()))
+        for column in ('encoder', first['metric'], '95 %', *ranking, 'seconds', 'what it is'):
             table.add_column(column)
         for entry in own:
             low, high = entry['interval']
             table.add_row(
                 entry['name'], f'{entry["score"]:.3f}', f'{low:.3f} to {high:.3f}',
+                *(f'{entry["ranking"][each]["value"]:.3f}' for each in ranking),
                 f'{entry["seconds"]:.1f}', _TEXTS[entry['name']],
                 style='dim' if entry['name'] in FLOORS else None,
             )  # fmt: skip
@@ -135,6 +137,8 @@ def _write_csv(entries: Sequence[Entry], path: pathlib.Path) -> None:
     for entry in entries:
         low, high = entry['interval']
         row = {name: entry[name] for name in COLUMNS if name in entry}
+        row['coarseness'] = ' '.join(f'{factor:g}' for factor in entry.get('coarseness', ()))
+        row |= {name: found['value'] for name, found in entry.get('ranking', {}).items()}
         table.writerow({**row, 'low': low, 'high': high})
     part = path.with_name(f'{path.name}.part')
     part.write_text(text.getvalue(), encoding='utf-8')

@@ -57,10 +57,23 @@ def neighbours(
     Returns:
         The class with most weight, int [m], or the weighted mean, float [m, k].
     """
-    at, distance = nearest_places(places, lonlat, min(count, len(places)))
-    weight = 1 / np.maximum(distance, 1e-9)
+    at, weight = _weighted(places, lonlat, count)
     if targets.ndim > 1:
         return np.einsum('mc,mck->mk', weight / weight.sum(axis=1, keepdims=True), targets[at])
-    votes = np.zeros((len(lonlat), int(targets.max()) + 1))
-    np.add.at(votes, (np.arange(len(lonlat))[:, None], targets[at]), weight)
-    return votes.argmax(axis=1)
+    return votes(targets, places, lonlat, count, int(targets.max()) + 1).argmax(axis=1)
+
+
+def votes(
+    targets: np.ndarray, places: np.ndarray, lonlat: np.ndarray, count: int, classes: int
+) -> np.ndarray:
+    """The weight of each class among the nearest training places, as `neighbours`: [m, classes]."""
+    at, weight = _weighted(places, lonlat, count)
+    found = np.zeros((len(lonlat), classes))
+    np.add.at(found, (np.arange(len(lonlat))[:, None], targets[at]), weight)
+    return found
+
+
+def _weighted(places: np.ndarray, lonlat: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """The nearest training places of each test row, and their weights, [m, count]."""
+    at, distance = nearest_places(places, lonlat, min(count, len(places)))
+    return at, 1 / np.maximum(distance, 1e-9)

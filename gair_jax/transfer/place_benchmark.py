@@ -11,12 +11,15 @@ import json
 import os
 import pathlib
 import time
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from gair_jax.geo.place_encodings import coarser
 from gair_jax.models.place_encoders import Answer, EncoderSizes, build
+from gair_jax.scores import species
+from gair_jax.scores.intervals import percentiles, resampled
 from gair_jax.train.metrics_writer import ProgressBar
 from gair_jax.transfer import floors, place_answers, place_rows, sgd_probes
 from gair_jax.transfer.place_rows import Parts, Places
@@ -27,19 +30,26 @@ from gair_jax.transfer.scoring import Exam, mark
 
 # No encoder: the commonest class or the mean, the nearest training place, and several of them.
 FLOORS = ('guess', 'nearest', 'neighbours')
+TIE = 1e-9  # weight of how common a class is beside what neighbours say
 
 
 class Answered(NamedTuple):
-    """What a run answers to test.
+    """What a run puts out for test.
 
-    answers: class int [seeds, n], or float [seeds, n, 1]; of floors one seed.
-    coarseness: that val chose, of encoders that have a scale.
-    val_error: of that, mean over seeds.
+    outputs: float64 [seeds, n, k]: values, or weights of classes; of floors one seed.
+    coarseness: those that are averaged, the best on val first; () of floors.
     """
 
-    answers: np.ndarray
-    coarseness: float = 1.0
-    val_error: float = 0.0
+    outputs: np.ndarray
+    coarseness: tuple[float, ...] = ()
+
+
+class _Fit(NamedTuple):
+    """An encoder at one coarseness: `outputs` as `Answered`, for val and for test."""
+
+    coarseness: float
+    val: np.ndarray
+    test: np.ndarray
 
 
 def evaluate(settings: PlacesConfig, out: pathlib.Path) -> list[dict[str, Any]]:
@@ -53,7 +63,8 @@ def evaluate(settings: PlacesConfig, out: pathlib.Path) -> list[dict[str, Any]]:
     Returns:
         Entries with split, name, kind, metric, higher_is_better, score, interval, scores (all, as
         `scoring.mark` describes them), seconds, train_rows, test_rows, copies (test rows at the
-        place of a training row) and, of encoders, coarseness (the one that val chose).
+        place of a training row); of encoders coarseness (those that val chose); of classes
+        ranking (top3, top5 and MRR, each with its interval).
 
     Raises:
         InputError: the settings or the table cannot be used.
@@ -112,7 +123,8 @@ def _run(
     )  # fmt: skip
     start = time.perf_counter()
     found = (_floor if name in FLOORS else _encoder)(settings, places, rows, name)
-    marks = mark(exam, found.answers)
+    answers = found.outputs.argmax(axis=-1) if places.classes else found.outputs
+    marks = mark(exam, answers)
     entry = {
         'split': split,
         'name': name,
@@ -126,40 +138,90 @@ def _run(
         'train_rows': int(rows.train.sum()),
         'test_rows': int(rows.test.sum()),
         'copies': place_rows.copies(places, rows),
-        **({} if name in FLOORS else {'coarseness': found.coarseness}),
+        **({'ranking': _ranking(exam, found.outputs)} if places.classes else {}),
+        **({} if name in FLOORS else {'coarseness': list(found.coarseness)}),
     }
-    return entry, found.answers
+    return entry, answers
+
+
+def _ranking(exam: Exam, outputs: np.ndarray) -> dict[str, Any]:
+    """How high the true class ranks, means over seeds, and 95 % intervals over groups."""
+    each = np.stack([species.hits(species.rank(one, exam.targets).rank) for one in outputs])
+    rows = each.mean(axis=0)
+    sums = np.zeros((exam.n_groups, len(species.METRICS) + 1))
+    np.add.at(sums, exam.groups, np.column_stack([rows, np.ones(len(rows))]))
+    drawn = resampled(sums, seed=exam.seed)
+    found = {}
+    for i, name in enumerate(species.METRICS):
+        if name != 'top1':  # the accuracy
+            ends = percentiles(drawn[:, i] / drawn[:, -1])
+            found[name] = {'value': float(rows[:, i].mean()), 'interval': list(ends)}
+    return found
 
 
 def _floor(settings: PlacesConfig, places: Places, rows: Parts, name: str) -> Answered:
     """Answers without any encoder; they know train and val."""
     known = rows.train | rows.val
-    targets, every = places.targets[known], np.ones((1, int(known.sum())), bool)
-    if name == 'guess':
-        return Answered(floors.constant(targets, every, int(rows.test.sum())))
+    targets = places.targets[known]
     here, there = places.lonlat[known], places.lonlat[rows.test]
+    if places.classes:
+        return Answered(_votes(settings, places, targets, here, there, name)[None])
+    every = np.ones((1, len(targets)), bool)
+    if name == 'guess':
+        return Answered(floors.constant(targets, every, len(there)))
     if name == 'nearest':
         return Answered(floors.nearest(targets, every, here, there))
     return Answered(floors.neighbours(targets, here, there, settings.neighbours)[None])
 
 
+def _votes(
+    settings: PlacesConfig, places: Places, targets: np.ndarray, here: np.ndarray,
+    there: np.ndarray, name: str,
+) -> np.ndarray:  # fmt: skip
+    """The weight of each class: what neighbours do not say is ranked by how common it is."""
+    common = np.bincount(targets, minlength=len(places.classes)) / len(targets)
+    if name == 'guess':
+        return np.tile(common, (len(there), 1))
+    count = 1 if name == 'nearest' else settings.neighbours
+    votes = floors.votes(targets, here, there, count, len(places.classes))
+    return votes / votes.sum(axis=1, keepdims=True) + TIE * common
+
+
 def _encoder(settings: PlacesConfig, places: Places, rows: Parts, name: str) -> Answered:
-    """What an encoder trained from scratch answers at the coarseness that val likes best."""
+    """What an encoder trained from scratch answers at the scales that val likes best."""
     tried: list[tuple[float, EncoderSizes]] = []
     for factor in settings.coarseness:
         sizes = coarser(name, settings.sizes, factor)
         # An encoder without a scale is the same at every factor.
         if sizes not in [other for _, other in tried]:
             tried.append((factor, sizes))
-    found = [_answered(settings, places, rows, name, *each) for each in tried]
-    return min(found, key=lambda one: one.val_error)
+    fits = [_fit(settings, places, rows, name, *each) for each in tried]
+    return _averaged(fits, places.targets[rows.val], settings.averaged)
 
 
-def _answered(
+def _averaged(fits: Sequence[_Fit], true: np.ndarray, most: int) -> Answered:
+    """The mean of the fits that are best on val, of as many up to `most` as are best together."""
+    fits = sorted(fits, key=lambda fit: _error(fit.val, true))
+    together = [
+        np.mean([fit.val for fit in fits[:count]], axis=0)
+        for count in range(1, min(most, len(fits)) + 1)
+    ]
+    count = 1 + int(np.argmin([_error(outputs, true) for outputs in together]))
+    test = np.mean([fit.test for fit in fits[:count]], axis=0)
+    return Answered(test, tuple(fit.coarseness for fit in fits[:count]))
+
+
+def _error(outputs: np.ndarray, true: np.ndarray) -> float:
+    """The mean over seeds: the share of wrong answers, or the squared error of numbers."""
+    wrong = np.square(outputs - true) if true.ndim > 1 else outputs.argmax(axis=-1) != true
+    return float(np.mean(wrong))
+
+
+def _fit(
     settings: PlacesConfig, places: Places, rows: Parts, name: str, factor: float,
     sizes: EncoderSizes,
-) -> Answered:  # fmt: skip
-    """Answers to test after a fit, and the error on val: of numbers the squared one."""
+) -> _Fit:  # fmt: skip
+    """An encoder of some sizes, trained from scratch."""
     encoder = build(name, sizes, places.lonlat[rows.train], settings.seed)
     features = encoder.encode(places.lonlat)
     asked = np.concatenate([np.flatnonzero(rows.val), np.flatnonzero(rows.test)])
@@ -170,9 +232,6 @@ def _answered(
         )
     )
     fitted = sgd_probes.Fitted(functools.partial(Answer, encoder.network), standardised=False)
-    subsets = np.ones((1, len(splits.train.targets)), bool)
-    found = sgd_probes.predictions(splits, subsets, settings.fit, fitted=fitted, seed=settings.seed)
-    count, true = len(splits.val.targets), splits.val.targets
-    val = found[:, :count]
-    wrong = val != true if places.classes else np.square(val - true)
-    return Answered(found[:, count:], factor, float(wrong.mean()))
+    found = sgd_probes.outputs(splits, settings.fit, fitted=fitted, seed=settings.seed)
+    count = int(rows.val.sum())
+    return _Fit(factor, found[:, :count], found[:, count:])

@@ -47,6 +47,9 @@ class PlacesConfig:
     coarseness: tuple[float, ...] = setting(
         (1.0,), 'run', "factors of an encoder's finest scale that are tried; val chooses"
     )
+    averaged: int = setting(
+        1, 'run', 'answers at so many of those scales at most are averaged; val chooses how many'
+    )
     seed: int = setting(0, 'run', 'of splits, encodings and networks')
     sizes: EncoderSizes = dataclasses.field(default_factory=EncoderSizes)
     fit: FitConfig = dataclasses.field(default_factory=FitConfig)
@@ -78,7 +81,7 @@ def check(settings: PlacesConfig) -> None:
     for name in ('test_share', 'val_share'):
         if not 0 < getattr(settings, name) < 1:
             raise InputError(f'{name}: expected 0..1, found {getattr(settings, name)}.')
-    least = {'rows': 0, 'neighbours': 1, 'block_degrees': 1e-6}
+    least = {'rows': 0, 'neighbours': 1, 'averaged': 1, 'block_degrees': 1e-6}
     for name, bound in least.items():
         if not getattr(settings, name) >= bound:
             raise InputError(f'{name}: expected {bound} or more, found {getattr(settings, name)}.')

@@ -8,13 +8,14 @@ or by the squared error.
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import scipy.special
 from jaxtyping import Array, Float, Int, Key
 
 from gair_jax.models.heads import Module, Probe
@@ -90,13 +91,39 @@ def predictions(
         Classes int [s * seeds, n] for integer targets, else values [s * seeds, n, k]; a class
         that a subset lacks is never answered.
     """
-    of_subset = _values if is_regression(splits) else _classes
+    regression = is_regression(splits)
+    each = _each(splits, subsets, settings, fitted, seed)
+    return np.concatenate([one if regression else one.argmax(axis=-1) for one in each])
+
+
+def outputs(
+    splits: Splits,
+    settings: NonlinearConfig,
+    *,
+    fitted: Fitted = PROBE,
+    seed: int = 0,
+) -> np.ndarray:
+    """What networks fitted on all training rows put out for the test rows.
+
+    Arguments as of `predictions`.
+
+    Returns:
+        Values float64 [seeds, n, k]; for integer targets probabilities of the classes 0 to the
+        highest of all rows, 0 for a class that training rows lack.
+    """
+    every = np.ones((1, len(splits.train.targets)), bool)
+    return next(_each(splits, every, settings, fitted, seed))
+
+
+def _each(
+    splits: Splits, subsets: np.ndarray, settings: NonlinearConfig, fitted: Fitted, seed: int
+) -> Iterator[np.ndarray]:
+    """`outputs` of the networks that are fitted on each subset."""
+    of_subset = _values if is_regression(splits) else _probabilities
     seeds = range(seed, seed + settings.seeds)
-    found = []
     for subset in subsets:
         train = Rows(*(values[subset] for values in splits.train))
-        found.append(of_subset(splits._replace(train=train), settings, seeds, fitted))
-    return np.concatenate(found)
+        yield of_subset(splits._replace(train=train), settings, seeds, fitted)
 
 
 def _values(splits: Splits, settings: NonlinearConfig, seeds: range, fitted: Fitted) -> np.ndarray:
@@ -108,14 +135,19 @@ def _values(splits: Splits, settings: NonlinearConfig, seeds: range, fitted: Fit
     return found * scale + mean
 
 
-def _classes(splits: Splits, settings: NonlinearConfig, seeds: range, fitted: Fitted) -> np.ndarray:
+def _probabilities(
+    splits: Splits, settings: NonlinearConfig, seeds: range, fitted: Fitted
+) -> np.ndarray:
     classes, own = np.unique(splits.train.targets, return_inverse=True)
     # A class of val that was never fitted is never answered rightly.
     at = np.searchsorted(classes, splits.val.targets).clip(max=len(classes) - 1)
     val = np.where(classes[at] == splits.val.targets, at, -1)
     wanted = [own.astype(np.int32), val.astype(np.int32)]
     found = _outputs(splits, wanted, len(classes), settings, seeds, fitted)
-    return classes[found.argmax(axis=-1)]
+    count = 1 + max(int(rows.targets.max()) for rows in splits)
+    every = np.zeros((*found.shape[:2], count))
+    every[..., classes] = scipy.special.softmax(found, axis=-1)
+    return every
 
 
 def _outputs(

@@ -20,6 +20,7 @@ from gair_jax.models.place_encoders import EncoderSizes
 from gair_jax.report import places as report
 from gair_jax.transfer import floors, place_answers, place_benchmark, place_rows
 from gair_jax.transfer.place_settings import FitConfig, PlacesConfig
+from gair_jax.transfer.scoring import Exam
 
 CONFIG = pathlib.Path(__file__).resolve().parents[2] / 'configs/places/table.py'
 
@@ -227,22 +228,87 @@ def test_coarser_is_a_larger_finest_scale():
 
 
 def test_val_chooses_the_scale_and_what_has_none_is_fitted_once(table, tmp_path, monkeypatch):
-    fit, seen = place_benchmark._answered, []
+    fit, seen = place_benchmark._fit, []
 
     def counted(settings, places, rows, name, factor, sizes):
         seen.append((name, factor))
         return fit(settings, places, rows, name, factor, sizes)
 
-    monkeypatch.setattr(place_benchmark, '_answered', counted)
+    monkeypatch.setattr(place_benchmark, '_fit', counted)
     made = settings(table, splits=('random',), encoders=('grid', 'xyz'), coarseness=(1e-3, 1.0))
     found = {e['name']: e for e in place_benchmark.evaluate(made, tmp_path / 'several')}
     assert seen == [('grid', 1e-3), ('grid', 1.0), ('xyz', 1e-3)]
     # Waves of metres are noise to places that lie kilometres apart.
-    assert found['grid']['coarseness'] == 1.0 and 'coarseness' not in found['nearest']
+    assert found['grid']['coarseness'] == [1.0] and 'coarseness' not in found['nearest']
     alone = place_benchmark.evaluate(
         settings(table, splits=('random',), encoders=('grid',)), tmp_path / 'alone'
     )
     assert found['grid']['scores'] == alone[-1]['scores']
+
+
+def fits(*errors):
+    """Fits whose answers to one val row, 0, and one test row are their errors."""
+    made = enumerate(errors)
+    return [place_benchmark._Fit(float(i), np.full((1, 1, 1), e), np.full((1, 1, 1), e))
+            for i, e in made]  # fmt: skip
+
+
+def test_scales_are_averaged_where_val_says_that_they_are_better_together():
+    true = np.zeros((1, 1))
+    # Sorted by their error on val: 1, -2, 9; the means of the best 1, 2, 3 are 1, -1/2, 8/3.
+    found = place_benchmark._averaged(fits(-2.0, 9.0, 1.0), true, 3)
+    assert found.coarseness == (2.0, 0.0) and found.outputs.item() == -0.5
+    found = place_benchmark._averaged(fits(-2.0, 9.0, 1.0), true, 1)
+    assert found.coarseness == (2.0,) and found.outputs.item() == 1.0
+    found = place_benchmark._averaged(fits(1.0, 2.0), true, 2)
+    assert found.coarseness == (0.0,) and found.outputs.item() == 1.0
+
+
+def test_classes_are_averaged_as_probabilities():
+    sure, unsure = np.array([[[0.9, 0.1]]]), np.array([[[0.4, 0.6]]])
+    made = [place_benchmark._Fit(1.0, sure, sure), place_benchmark._Fit(2.0, unsure, unsure)]
+    found = place_benchmark._averaged(made, np.array([0]), 2)
+    assert found.coarseness == (1.0,)  # one suffices: the first of those that are as good
+    np.testing.assert_allclose(
+        place_benchmark._averaged(made[::-1], np.array([1]), 2).outputs, unsure
+    )
+
+
+@pytest.mark.slow
+def test_averaging_scales_answers_a_table_otherwise(table, tmp_path):
+    made = settings(
+        table, splits=('random',), encoders=('grid',), coarseness=(1.0, 1.1), averaged=2
+    )
+    *_, both = place_benchmark.evaluate(made, tmp_path)
+    assert sorted(both['coarseness']) == [1.0, 1.1]
+    made.averaged = 1
+    *_, one = place_benchmark.evaluate(made, tmp_path)
+    assert one['coarseness'] == both['coarseness'][:1] and one['score'] != both['score']
+
+
+def test_the_true_class_is_ranked_among_all():
+    outputs = np.array([[[0.5, 0.3, 0.2, 0.0], [0.1, 0.2, 0.3, 0.4], [0.4, 0.3, 0.2, 0.1]]])
+    exam = Exam('class', tuple('abcd'), np.array([0, 0, 3]), np.array([0, 1, 1]), 2, 'accuracy')
+    found = place_benchmark._ranking(exam, outputs)  # ranks 1, 4, 4
+    assert list(found) == ['top3', 'top5', 'MRR']
+    assert found['top3']['value'] == pytest.approx(1 / 3) and found['top5']['value'] == 1
+    assert found['MRR']['value'] == pytest.approx((1 + 1 / 4 + 1 / 4) / 3)
+    low, high = found['MRR']['interval']
+    # A draw holds group 0 alone, group 1 alone or both.
+    assert (low, high) == (pytest.approx(1 / 4), pytest.approx(1.0))
+
+
+def test_what_neighbours_do_not_say_is_ranked_by_how_common_it_is(tmp_path):
+    rows = pd.DataFrame({'lon': [0.0, 1.0, 50, 51, 52, 90], 'lat': 0.0, 'kind': list('abcccd')})
+    rows['split'] = ['train', 'test', 'train', 'train', 'val', 'train']
+    rows.to_csv(tmp_path / 'few.csv', index=False)
+    made = settings(tmp_path / 'few.csv', target='kind', splits=('table',))
+    read = place_rows.read(made)
+    known = place_rows.parts(made, read, 'table')
+    (votes,) = place_benchmark._floor(made, read, known, 'nearest').outputs
+    assert np.argsort(-votes[0])[:2].tolist() == [0, 2]
+    (votes,) = place_benchmark._floor(made, read, known, 'guess').outputs
+    np.testing.assert_allclose(votes[0], [0.2, 0.0, 0.6, 0.2])
 
 
 def changed(path, **columns):
@@ -278,6 +344,7 @@ BAD = {
     'one block': (None, ['--config.block_degrees=180'], 'split blocks: expected rows in'),
     'no scale': (None, ['--config.coarseness=()'], 'coarseness: expected at least one'),
     'scale of 0': (None, ['--config.coarseness=(0.0,)'], 'coarseness: expected more than 0'),
+    'no average': (None, ['--config.averaged=0'], 'averaged: expected 1 or more, found 0'),
     'share of 1': (None, ['--config.test_share=1.0'], 'test_share: expected 0..1, found 1.0'),
     'no pass': (None, ['--config.fit.epochs=0'], 'fit.epochs: expected 1 or more, found 0'),
     'rate of 0': (None, ['--config.fit.rates=(0.0,)'], 'fit.rates: expected more than 0'),

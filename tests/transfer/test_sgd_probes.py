@@ -111,6 +111,19 @@ def test_the_same_seed_gives_the_same_answers_and_another_others():
     assert sorted(drawn[0][0].ravel()) == list(range(200))
 
 
+def test_outputs_are_probabilities_of_all_classes_and_0_of_those_that_were_not_fitted():
+    splits = _splits(_xor, sizes=(60, 20, 30))
+    shifted = Splits(*(rows._replace(targets=1 + 2 * rows.targets) for rows in splits))
+    shifted.val.targets[0] = 4  # never fitted: classes are 1 and 3
+    how = dataclasses.replace(CONVEX, epochs=3)
+    found = sgd_probes.outputs(shifted, how)
+    assert found.shape == (2, 30, 5)
+    np.testing.assert_allclose(found.sum(axis=-1), 1)
+    assert not found[..., [0, 2, 4]].any() and (found[..., [1, 3]] > 0).all()
+    answers = sgd_probes.predictions(shifted, _all(shifted), how)
+    np.testing.assert_array_equal(found.argmax(axis=-1), answers)
+
+
 def test_an_epoch_leaves_out_fewer_rows_than_it_has_steps():
     settings = NonlinearConfig(batch=256, epochs=2)
     assert [sgd_probes._order(n, settings, 0).shape for n in (1, 256, 257, 1000)] == [
