@@ -21,7 +21,15 @@ from gair_jax.geo import anchor_encodings, place_encodings
 from gair_jax.geo.place_encodings import KERNELS, NAMES
 from gair_jax.geo.projection import equal_earth
 from gair_jax.models.location import Branch, LocationSpec
-from gair_jax.models.place_networks import FeedForward, Presence, Residual, Siren, Tile
+from gair_jax.models.place_networks import (
+    MOSAIKS,
+    FeedForward,
+    MosaiksRegressor,
+    Presence,
+    Residual,
+    Siren,
+    Tile,
+)
 
 SIGMAS = (1.0, 16.0, 256.0)
 RFF_FREQUENCIES = 512
@@ -61,15 +69,33 @@ class Scales(nn.Module):
 
 
 class Answer(nn.Module):
-    """A linear map of a place's embedding to what is asked."""
+    """A linear map of a place's embedding, beside features of an image if there are, to an answer.
+
+    A `task` of `MOSAIKS` has TorchSpatial's network in its place.
+    """
 
     network: nn.Module
     out: int
+    images: int = 0
+    task: str = ''
 
     @nn.compact
     def __call__(self, x: Float[Array, 'n f']) -> Float[Array, 'n k']:
-        """Values, or logits, of encoded places."""
-        return nn.Dense(self.out, name='answer')(self.network(x))
+        """Values, or logits, of rows: features of the image, then the encoded place."""
+        image, place = x[:, : self.images], self.network(x[:, self.images :])
+        if self.task:
+            # Its dropout is left out: nothing else that is fitted here has any.
+            network = MosaiksRegressor(MOSAIKS[self.task], name='mosaiks')
+            return network(image, place)['answer'][:, None]
+        return nn.Dense(self.out, name='answer')(jnp.concatenate([image, place], axis=1))
+
+
+class Nowhere(nn.Module):
+    """The same for every place: what is left beside an image."""
+
+    def __call__(self, x: Float[Array, 'n 0']) -> Float[Array, 'n 1']:
+        """Zeros."""
+        return jnp.zeros((len(x), 1))
 
 
 class PlacePrior(nn.Module):

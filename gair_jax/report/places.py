@@ -16,7 +16,7 @@ from rich.table import Table
 from gair_jax.geo.place_encodings import NAMES
 from gair_jax.report.figures import new_figure, save
 from gair_jax.report.first_look import write_json
-from gair_jax.transfer.place_benchmark import FLOORS, evaluate
+from gair_jax.transfer.place_benchmark import FLOORS, IMAGES, evaluate
 from gair_jax.transfer.place_settings import PlacesConfig
 
 Entry = Mapping[str, Any]
@@ -25,6 +25,7 @@ _TEXTS = {
     'guess': 'the commonest class, or the mean',
     'nearest': 'what is true at the nearest training place',
     'neighbours': 'the nearest training places, weighted by 1 / distance',
+    IMAGES: 'features of images alone',
     **NAMES,
 }
 _EXPLAINED = (

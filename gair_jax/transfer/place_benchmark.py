@@ -17,11 +17,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gair_jax.geo.place_encodings import coarser
-from gair_jax.models.place_encoders import Answer, EncoderSizes, build
+from gair_jax.models.place_encoders import Answer, EncoderSizes, Nowhere, build
 from gair_jax.scores import species
 from gair_jax.scores.intervals import percentiles, resampled
 from gair_jax.train.metrics_writer import ProgressBar
-from gair_jax.transfer import floors, place_answers, place_rows, sgd_probes
+from gair_jax.transfer import floors, place_answers, place_images, place_rows, sgd_probes
 from gair_jax.transfer.place_rows import Parts, Places
 from gair_jax.transfer.place_settings import PlacesConfig, check
 from gair_jax.transfer.probes import Rows, Splits
@@ -30,6 +30,7 @@ from gair_jax.transfer.scoring import Exam, mark
 
 # No encoder: the commonest class or the mean, the nearest training place, and several of them.
 FLOORS = ('guess', 'nearest', 'neighbours')
+IMAGES = 'images'  # alone, without any place
 TIE = 1e-9  # weight of how common a class is beside what neighbours say
 
 
@@ -72,7 +73,8 @@ def evaluate(settings: PlacesConfig, out: pathlib.Path) -> list[dict[str, Any]]:
     check(settings)
     places = place_rows.read(settings)
     drawn = {split: place_rows.parts(settings, places, split) for split in settings.splits}
-    asked = [(split, name) for split in drawn for name in (*FLOORS, *settings.names())]
+    beside = (IMAGES,) if settings.images else ()
+    asked = [(split, name) for split in drawn for name in (*FLOORS, *beside, *settings.names())]
     found = []
     with ProgressBar('encoders', len(asked)) as bar:
         for split, name in asked:
@@ -103,10 +105,10 @@ def _key(settings: PlacesConfig, places: Places, rows: Parts, name: str) -> str:
     own = {
         key: value
         for key, value in dataclasses.asdict(settings).items()
-        if key not in ('table', 'target', 'encoders', 'splits')
+        if key not in ('table', 'target', 'images', 'encoders', 'splits')
     }
     digest = hashlib.sha256(json.dumps([name, places.classes, own], sort_keys=True).encode())
-    for array in (places.lonlat, places.targets, *rows):
+    for array in (places.lonlat, places.targets, places.images, *rows):
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()[:24]
 
@@ -222,8 +224,13 @@ def _fit(
     sizes: EncoderSizes,
 ) -> _Fit:  # fmt: skip
     """An encoder of some sizes, trained from scratch."""
-    encoder = build(name, sizes, places.lonlat[rows.train], settings.seed)
-    features = encoder.encode(places.lonlat)
+    if name == IMAGES:
+        features, network = np.empty((len(places.lonlat), 0), np.float32), Nowhere()
+    else:
+        encoder = build(name, sizes, places.lonlat[rows.train], settings.seed)
+        features, network = encoder.encode(places.lonlat), encoder.network
+    images = place_images.standardised(places.images, rows.train)
+    features = np.concatenate([images, features], axis=1)
     asked = np.concatenate([np.flatnonzero(rows.val), np.flatnonzero(rows.test)])
     splits = Splits(
         *(
@@ -231,7 +238,9 @@ def _fit(
             for part in (rows.train, rows.val, asked)
         )
     )
-    fitted = sgd_probes.Fitted(functools.partial(Answer, encoder.network), standardised=False)
+    task = '' if settings.head == 'linear' else settings.head
+    answer = functools.partial(Answer, network, images=images.shape[1], task=task)
+    fitted = sgd_probes.Fitted(answer, standardised=False)
     found = sgd_probes.outputs(splits, settings.fit, fitted=fitted, seed=settings.seed)
     count = int(rows.val.sum())
     return _Fit(factor, found[:, :count], found[:, count:])

@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float
 
 from gair_jax.config import InputError
 from gair_jax.geo.blocks import degree_blocks
+from gair_jax.transfer import place_images
 from gair_jax.transfer.place_settings import PlacesConfig
 
 PARTS = ('train', 'val', 'test')
@@ -27,12 +28,14 @@ class Places(NamedTuple):
     targets: class int [n], or float [n, 1].
     classes: names; () of numbers.
     split: of each row as the table has it; '' where it has none.
+    images: features of the image there; of width 0 where there are none.
     """
 
     lonlat: Float[np.ndarray, 'n 2']
     targets: np.ndarray
     classes: tuple[str, ...]
     split: np.ndarray
+    images: Float[np.ndarray, 'n d']
 
 
 class Parts(NamedTuple):
@@ -57,13 +60,21 @@ def read(settings: PlacesConfig) -> Places:
             raise InputError(
                 f'{path}: column {name!r} is missing; found {", ".join(map(str, frame.columns))}.'
             )
-    frame = frame[frame[settings.target].notna()].reset_index(drop=True)
+    rows = len(frame)
+    frame = frame.reset_index(drop=True)[frame[settings.target].notna().to_numpy()]
     if settings.rows and len(frame) > settings.rows:
-        frame = frame.sample(settings.rows, random_state=settings.seed).reset_index(drop=True)
+        frame = frame.sample(settings.rows, random_state=settings.seed)
+    kept = frame.index.to_numpy()
+    frame = frame.reset_index(drop=True)
     lonlat = _lonlat(path, frame)
     targets, classes = _targets(path, frame[settings.target], settings.kind)
     split = frame['split'].astype(str).to_numpy() if 'split' in frame else np.full(len(frame), '')
-    return Places(lonlat, targets, classes, split)
+    if settings.head != 'linear' and classes:
+        raise InputError(f'head: {settings.head} answers a number, found classes in {path}.')
+    images = np.empty((len(frame), 0), np.float32)
+    if settings.images:
+        images = place_images.read(pathlib.Path(settings.images), rows, kept)
+    return Places(lonlat, targets, classes, split, images)
 
 
 def read_frame(path: pathlib.Path) -> pd.DataFrame:

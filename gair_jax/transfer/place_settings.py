@@ -6,6 +6,7 @@ from gair_jax.config import InputError, setting
 from gair_jax.geo import place_encodings
 from gair_jax.geo.place_encodings import NAMES
 from gair_jax.models.place_encoders import EncoderSizes
+from gair_jax.models.place_networks import MOSAIKS
 from gair_jax.transfer.settings import NonlinearConfig, check_nonlinear
 
 SPLITS = ('table', 'random', 'blocks')
@@ -33,6 +34,12 @@ class PlacesConfig:
     table: str = setting('', 'run', '.csv or .parquet with columns lon, lat and the target')
     target: str = setting('', 'run', 'column of the labels')
     kind: str = setting('', 'run', "class or regression; '' is regression of numbers")
+    images: str = setting(
+        '', 'run', '.npy of image features, a row of the table each, that stand beside the place'
+    )
+    head: str = setting(
+        'linear', 'run', f'what reads both: linear, or of numbers {", ".join(MOSAIKS)}'
+    )
     encoders: tuple[str, ...] = setting((), 'run', f'() is all: {", ".join(NAMES)}')
     splits: tuple[str, ...] = setting(
         ('random', 'blocks'),
@@ -74,6 +81,11 @@ def check(settings: PlacesConfig) -> None:
         raise InputError('splits: expected at least one, found none.')
     if settings.kind not in KINDS:
         raise InputError(f'kind: expected class or regression, found {settings.kind!r}.')
+    if settings.head not in ('linear', *MOSAIKS):
+        known = ', '.join(('linear', *MOSAIKS))
+        raise InputError(f'head: expected {known}, found {settings.head!r}.')
+    if settings.head != 'linear' and not settings.images:
+        raise InputError(f'head: {settings.head} reads images, found none.')
     if not settings.coarseness:
         raise InputError('coarseness: expected at least one, found none.')
     if wrong := [factor for factor in settings.coarseness if not factor > 0]:

@@ -62,7 +62,7 @@ def test_what_gair_places_writes_is_read_as_it_is(tmp_path, classes):
     lonlat = np.array(list(zip(*AT.values(), strict=True)))
     if not classes:
         targets, said = targets[:, None] * 1.0, said[..., None] * 1.0
-    places = Places(lonlat, targets, classes, np.full(4, ''))
+    places = Places(lonlat, targets, classes, np.full(4, ''), np.empty((4, 0)))
     place_answers.write(place_answers.table(places, rows, said), tmp_path / 'made.parquet')
     question = Question() if classes else Question(threshold=0.1)
     found = answers.read(str(tmp_path / 'made.parquet'), 'made', question)

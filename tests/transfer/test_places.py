@@ -14,11 +14,12 @@ import pytest
 from rich.console import Console
 
 from gair_jax import cli
+from gair_jax.config import InputError
 from gair_jax.geo import place_encodings
 from gair_jax.models import place_encoders
 from gair_jax.models.place_encoders import EncoderSizes
 from gair_jax.report import places as report
-from gair_jax.transfer import floors, place_answers, place_benchmark, place_rows
+from gair_jax.transfer import floors, place_answers, place_benchmark, place_images, place_rows
 from gair_jax.transfer.place_settings import FitConfig, PlacesConfig
 from gair_jax.transfer.scoring import Exam
 
@@ -93,11 +94,11 @@ def test_classes_are_told_from_text(table, tmp_path):
 
 def test_of_several_seeds_numbers_are_averaged_and_classes_the_first():
     at, one = np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([False, True])
-    rows = place_rows.Parts(~one, ~one, one, np.arange(2))
-    numbers = place_rows.Places(at, np.array([[5.0], [6.0]]), (), np.full(2, ''))
+    rows, none = place_rows.Parts(~one, ~one, one, np.arange(2)), np.empty((2, 0))
+    numbers = place_rows.Places(at, np.array([[5.0], [6.0]]), (), np.full(2, ''), none)
     kept = place_answers.table(numbers, rows, np.array([[[1.0]], [[4.0]]])).to_pylist()
     assert kept == [{'lon': 3.0, 'lat': 4.0, 'label': 6.0, 'answer': 2.5}]
-    classes = place_rows.Places(at, np.array([0, 1]), ('oak', 'fir'), np.full(2, ''))
+    classes = place_rows.Places(at, np.array([0, 1]), ('oak', 'fir'), np.full(2, ''), none)
     kept = place_answers.table(classes, rows, np.array([[0], [1], [1]])).to_pylist()
     assert kept == [{'lon': 3.0, 'lat': 4.0, 'label': 'fir', 'answer': 'oak', 'right': False}]
 
@@ -311,6 +312,68 @@ def test_what_neighbours_do_not_say_is_ranked_by_how_common_it_is(tmp_path):
     np.testing.assert_allclose(votes[0], [0.2, 0.0, 0.6, 0.2])
 
 
+@pytest.fixture
+def with_images(tmp_path):
+    """A number that half the place and half an image tells; a row has no label."""
+    rows, rng = frame(), np.random.default_rng(1)
+    images = rng.normal(3, 2, size=(len(rows), 5))
+    rows['value'] = rows['value'] + images[:, 2] / 2
+    rows.loc[7, 'value'] = np.nan
+    rows.to_csv(tmp_path / 'both.csv', index=False)
+    images[:, 4] = 1.5  # does not vary
+    np.save(tmp_path / 'images.npy', images)
+    return tmp_path / 'both.csv', tmp_path / 'images.npy'
+
+
+@pytest.mark.parametrize('head', ['linear', 'population'])
+def test_an_image_and_its_place_together_tell_more_than_either(with_images, tmp_path, head):
+    table, images = with_images
+    made = settings(table, splits=('random',), encoders=('grid',), images=str(images), head=head)
+    together = {e['name']: e['score'] for e in place_benchmark.evaluate(made, tmp_path / 'both')}
+    assert list(together) == ['guess', 'nearest', 'neighbours', 'images', 'grid']
+    made.images, made.head = '', 'linear'
+    alone = {e['name']: e['score'] for e in place_benchmark.evaluate(made, tmp_path / 'place')}
+    # About half of the variance is the image's.
+    assert 0.1 < together['images'] < 0.8 and alone['grid'] < 0.6
+    assert together['grid'] > max(together['images'], alone['grid']) + 0.1
+
+
+def test_images_stay_with_their_rows(with_images):
+    table, images = with_images
+    made = settings(table, images=str(images), rows=50)
+    read = place_rows.read(made)
+    every = pd.read_csv(table)
+    at = [int(np.argmax((every[['lon', 'lat']] == place).all(axis=1))) for place in read.lonlat]
+    assert len(set(at)) == 50 and 7 not in at
+    np.testing.assert_allclose(read.images, np.load(images)[at], rtol=1e-6)
+
+
+def test_images_are_standardised_by_the_fitted_rows():
+    images = np.array([[0.0, 1.0], [2.0, 1.0], [9.0, 5.0]], np.float32)
+    found = place_images.standardised(images, np.array([True, True, False]))
+    np.testing.assert_allclose(found, [[-1, 0], [1, 0], [8, 0]])
+
+
+BAD_IMAGES = {
+    'no file': (None, 'no such file of image features'),
+    'other rows': (np.zeros((3, 2)), r'expected 300 rows .* found 3 x 2'),
+    'one dimension': (np.zeros(300), 'expected 300 rows .* found 300'),
+    'text': (np.full((300, 2), 'a'), 'expected numbers, found <U1'),
+    'objects': (np.full((300, 2), None), 'cannot be read as an array'),
+    'infinite': (np.where(np.arange(300)[:, None] == 8, np.inf, 0.0), 'row 9: expected finite'),
+}
+
+
+@pytest.mark.parametrize('name', BAD_IMAGES)
+def test_images_that_cannot_be_are_refused(name, with_images, tmp_path):
+    values, words = BAD_IMAGES[name]
+    table, _ = with_images
+    if values is not None:
+        np.save(tmp_path / 'odd.npy', values, allow_pickle=True)
+    with pytest.raises(InputError, match=words):
+        place_rows.read(settings(table, images=str(tmp_path / 'odd.npy')))
+
+
 def changed(path, **columns):
     rows = frame(40)
     for name, values in columns.items():
@@ -344,6 +407,13 @@ BAD = {
     'one block': (None, ['--config.block_degrees=180'], 'split blocks: expected rows in'),
     'no scale': (None, ['--config.coarseness=()'], 'coarseness: expected at least one'),
     'scale of 0': (None, ['--config.coarseness=(0.0,)'], 'coarseness: expected more than 0'),
+    'no such head': (None, ['--config.head=deep'], "head: expected linear, .* found 'deep'"),
+    'a head without images': (None, ['--config.head=elevation'], 'elevation reads images'),
+    'a head of numbers for classes': (
+        None,
+        ['--config.target=kind', '--config.head=elevation', '--config.images=odd.npy'],
+        'head: elevation answers a number, found classes',
+    ),
     'no average': (None, ['--config.averaged=0'], 'averaged: expected 1 or more, found 0'),
     'share of 1': (None, ['--config.test_share=1.0'], 'test_share: expected 0..1, found 1.0'),
     'no pass': (None, ['--config.fit.epochs=0'], 'fit.epochs: expected 1 or more, found 0'),
