@@ -17,7 +17,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gair_jax.geo.place_encodings import coarser
-from gair_jax.models.place_encoders import Answer, EncoderSizes, Nowhere, build
+from gair_jax.models.place_encoders import (
+    Answer,
+    EncoderSizes,
+    Nowhere,
+    PlaceEncoder,
+    build,
+)
 from gair_jax.scores import species
 from gair_jax.scores.intervals import percentiles, resampled
 from gair_jax.train.metrics_writer import ProgressBar
@@ -225,12 +231,11 @@ def _fit(
 ) -> _Fit:  # fmt: skip
     """An encoder of some sizes, trained from scratch."""
     if name == IMAGES:
-        features, network = np.empty((len(places.lonlat), 0), np.float32), Nowhere()
+        encoder = PlaceEncoder(lambda x: np.empty((len(x), 0), np.float32), Nowhere())
     else:
         encoder = build(name, sizes, places.lonlat[rows.train], settings.seed)
-        features, network = encoder.encode(places.lonlat), encoder.network
     images = place_images.standardised(places.images, rows.train)
-    features = np.concatenate([images, features], axis=1)
+    features = np.concatenate([images, encoder.encode(places.lonlat)], axis=1)
     asked = np.concatenate([np.flatnonzero(rows.val), np.flatnonzero(rows.test)])
     splits = Splits(
         *(
@@ -239,7 +244,7 @@ def _fit(
         )
     )
     task = '' if settings.head == 'linear' else settings.head
-    answer = functools.partial(Answer, network, images=images.shape[1], task=task)
+    answer = functools.partial(Answer, encoder.network, images=images.shape[1], task=task)
     fitted = sgd_probes.Fitted(answer, standardised=False)
     found = sgd_probes.outputs(splits, settings.fit, fitted=fitted, seed=settings.seed)
     count = int(rows.val.sum())

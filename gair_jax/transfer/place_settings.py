@@ -82,8 +82,7 @@ def check(settings: PlacesConfig) -> None:
     if settings.kind not in KINDS:
         raise InputError(f'kind: expected class or regression, found {settings.kind!r}.')
     if settings.head not in ('linear', *MOSAIKS):
-        known = ', '.join(('linear', *MOSAIKS))
-        raise InputError(f'head: expected {known}, found {settings.head!r}.')
+        raise InputError(f'head: expected linear, {", ".join(MOSAIKS)}, found {settings.head!r}.')
     if settings.head != 'linear' and not settings.images:
         raise InputError(f'head: {settings.head} reads images, found none.')
     if not settings.coarseness:
