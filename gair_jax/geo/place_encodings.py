@@ -7,6 +7,7 @@ encode a place by is kept with the parameters.
 
 import dataclasses
 import functools
+import math
 from collections.abc import Callable
 from typing import NamedTuple, TypeVar
 
@@ -45,6 +46,7 @@ RADII = {
     'dfs': (0.02, 1.0),
 }  # fmt: skip
 KERNELS = {'rbf': 1.5, 'rff': 100.0}  # where a size is 0
+MOST_CELLS = 1 << 20  # of tile: 1 GB a copy of the rows at 256 wide, and Adam holds three
 ON_DEVICE = ('geoclip', 'rff', 'rbf')
 ACTIVATIONS = ('leaky_relu', 'relu', 'sigmoid', 'tanh', 'gelu')
 _LEAST = {
@@ -102,6 +104,12 @@ def fixed(name: str, sizes: PlaceSizes) -> Encode:
         return functools.partial(spherical_harmonics, degrees=sizes.degrees, form=sizes.form)
     if name == 'tile':
         extent = sizes.extent
+        count = math.prod(anchor_encodings.cells(extent, sizes.cell))
+        if count > MOST_CELLS:
+            raise InputError(
+                f'cell: expected at most {MOST_CELLS} cells in all, each with a row of its own, '
+                f'found {count} of {sizes.cell:g} degrees in the extent {extent}.'
+            )
         return lambda x: anchor_encodings.cell_of(x, extent, sizes.cell)[:, None]
     simple = {'xyz': frequency_encodings.unit_vectors, 'nerf': frequency_encodings.nerf}
     return simple.get(name, frequency_encodings.wrap)

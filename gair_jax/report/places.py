@@ -79,7 +79,7 @@ def print_tables(entries: Sequence[Entry], console: Console | None = None) -> No
         table = Table(title=title, title_justify='left', pad_edge=False, collapse_padding=True)
         ranking = tuple(first.get('ranking', ()))
         for column in ('encoder', first['metric'], '95 %', *ranking, 'seconds', 'what it is'):
-            table.add_column(column)
+            table.add_column(column, no_wrap=column != 'what it is')
         for entry in own:
             low, high = entry['interval']
             table.add_row(

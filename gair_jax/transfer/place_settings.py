@@ -99,4 +99,9 @@ def check(settings: PlacesConfig) -> None:
     if settings.sizes.width < 1:
         raise InputError(f'sizes.width: expected 1 or more, found {settings.sizes.width}.')
     place_encodings.check(settings.sizes, 'sizes')
+    if 'tile' in settings.names():
+        # Before anything is trained: its cells may be too many at the finest scale alone.
+        place_encodings.fixed(
+            'tile', place_encodings.coarser('tile', settings.sizes, min(settings.coarseness))
+        )
     check_nonlinear(settings.fit, 'fit')

@@ -418,6 +418,11 @@ BAD = {
     'share of 1': (None, ['--config.test_share=1.0'], 'test_share: expected 0..1, found 1.0'),
     'no pass': (None, ['--config.fit.epochs=0'], 'fit.epochs: expected 1 or more, found 0'),
     'rate of 0': (None, ['--config.fit.rates=(0.0,)'], 'fit.rates: expected more than 0'),
+    'a cell of metres': (
+        None,
+        ['--config.coarseness=(0.001,1.0)'],
+        'cell: expected at most 1048576 cells in all, .* found 16200000000 of 0.002 degrees',
+    ),
     'layer of 0': (None, ['--config.sizes.hidden=(0,)'], 'sizes.hidden: expected 1 or more'),
     'no neighbours': (None, ['--config.neighbours=0'], 'neighbours: expected 1 or more'),
     'radii the wrong way': (
