@@ -32,7 +32,7 @@ MAY_IMPORT = {
     'bench': LOWER | {'config_files', 'train', 'convert', 'serve'},
     'report': LOWER | {'train', 'convert', 'scores', 'transfer', 'serve'},
     'sweep': LOWER | {'config_files', 'train', 'report'},
-    'configs': {'config', 'presets', 'sweep', 'transfer'},
+    'configs': {'config', 'presets', 'sweep', 'transfer', 'builders'},
 }
 # The command line may import anything, and does so inside its verbs.
 TOP = {'', 'cli', 'verbs'}

@@ -47,6 +47,7 @@ RADII = {
 }  # fmt: skip
 KERNELS = {'rbf': 1.5, 'rff': 100.0}  # where a size is 0
 MOST_CELLS = 1 << 20  # of tile: 1 GB a copy of the rows at 256 wide, and Adam holds three
+MOST_DEGREES = 128  # 16 384 numbers a place
 ON_DEVICE = ('geoclip', 'rff', 'rbf')
 ACTIVATIONS = ('leaky_relu', 'relu', 'sigmoid', 'tanh', 'gelu')
 _LEAST = {
@@ -101,6 +102,11 @@ def fixed(name: str, sizes: PlaceSizes) -> Encode:
         scales = frequency_encodings.frequencies(count, *radii)
         return functools.partial(frequency_encodings.SCALED[name], scales=scales)
     if name in ('harmonics', 'satclip'):
+        if sizes.degrees > MOST_DEGREES:
+            raise InputError(
+                f'degrees: expected at most {MOST_DEGREES}, as a place has a number for each pair '
+                f'of them, found {sizes.degrees}.'
+            )
         return functools.partial(spherical_harmonics, degrees=sizes.degrees, form=sizes.form)
     if name == 'tile':
         extent = sizes.extent

@@ -99,9 +99,13 @@ def check(settings: PlacesConfig) -> None:
     if settings.sizes.width < 1:
         raise InputError(f'sizes.width: expected 1 or more, found {settings.sizes.width}.')
     place_encodings.check(settings.sizes, 'sizes')
-    if 'tile' in settings.names():
-        # Before anything is trained: its cells may be too many at the finest scale alone.
-        place_encodings.fixed(
-            'tile', place_encodings.coarser('tile', settings.sizes, min(settings.coarseness))
-        )
+    _check_scales(settings)
     check_nonlinear(settings.fit, 'fit')
+
+
+def _check_scales(settings: PlacesConfig) -> None:
+    """Refuses scales that an encoder cannot have, before another one is trained."""
+    for name in settings.names():
+        for factor in (min(settings.coarseness), max(settings.coarseness)):
+            if name not in place_encodings.ON_DEVICE:
+                place_encodings.fixed(name, place_encodings.coarser(name, settings.sizes, factor))

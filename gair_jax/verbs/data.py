@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from gair_jax.input.tables import FIELDS
+from gair_jax.verbs import streetscapes
 
 
 def add(verbs: Any) -> None:
@@ -24,16 +25,18 @@ def add(verbs: Any) -> None:
     _add_streetscapes(sets)
     _add_indicators(sets)
     _add_labelled(sets)
-    for parser in sets.choices.values():
+    streetscapes.add_build(sets)
+    for name, parser in sets.choices.items():
         parser.add_argument('--data-dir', default='prepared', help='where prepared sets lie')
         parser.add_argument(
             '--workers', type=int, default=os.cpu_count() or 1, help='processes; change no byte'
         )
-        parser.set_defaults(run=run_build)
+        parser.set_defaults(run=streetscapes.run_build if name == 'streetscapes' else run_build)
     listed = actions.add_parser('list', help='the data sets known and those prepared')
     listed.add_argument('--data-dir', default='prepared', help='where prepared sets lie')
     listed.set_defaults(run=run_list)
     _add_sample(actions)
+    streetscapes.add_status(actions)
     check = actions.add_parser('check', help='find what is wrong or missing; exit 1 if so')
     check.add_argument('name', help='builder, such as photos')
     check.add_argument('--variant', default='default', help='which build of it')

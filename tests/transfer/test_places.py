@@ -420,8 +420,13 @@ BAD = {
     'rate of 0': (None, ['--config.fit.rates=(0.0,)'], 'fit.rates: expected more than 0'),
     'a cell of metres': (
         None,
-        ['--config.coarseness=(0.001,1.0)'],
+        ["--config.encoders=('xyz','tile')", '--config.coarseness=(0.001,1.0)'],
         'cell: expected at most 1048576 cells in all, .* found 16200000000 of 0.002 degrees',
+    ),
+    'degrees of metres': (
+        None,
+        ["--config.encoders=('xyz','satclip')", '--config.coarseness=(0.1,1.0)'],
+        'degrees: expected at most 128, .* found 200',
     ),
     'layer of 0': (None, ['--config.sizes.hidden=(0,)'], 'sizes.hidden: expected 1 or more'),
     'no neighbours': (None, ['--config.neighbours=0'], 'neighbours: expected 1 or more'),
