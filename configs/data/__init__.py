@@ -1,0 +1,1 @@
+"""Streetscapes builds: which photos, scenes and tiles (`gair data build streetscapes`)."""

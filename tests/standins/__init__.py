@@ -1,0 +1,1 @@
+"""Stand-ins for the services that a Streetscapes build asks, on loopback."""
