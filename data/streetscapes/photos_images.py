@@ -73,7 +73,7 @@ def shrink(image: Image.Image, side: int) -> Image.Image:
         return image
     scale = side / min(image.size)
     size = (round(image.width * scale), round(image.height * scale))
-    return image.resize(size, Image.Resampling.LANCZOS)
+    return image.resize(size, Image.Resampling.BICUBIC)
 
 
 def encode(image: Image.Image, quality: int) -> Kept:

@@ -70,3 +70,12 @@ def test_workers_share_all_photos_and_no_city(workers):
 def test_cities_without_reserve_are_shared_photo_by_photo():
     table = photo_plans.plan(200, cities=1)
     assert min(len(set(Cities(table, worker, 4))) for worker in range(4)) > 25
+
+
+def test_the_plan_says_what_is_reserve_whatever_its_order():
+    """Thinning can plan a photo that comes later in the order than one in reserve."""
+    table = photo_plans.plan(6, cities=1, need=3)
+    table['reserve'] = [True, False, False, True, False, True]
+    cities, order = Cities(table, 0, 1), list(table['key'])
+    assert cities.wanted(lambda key: 'todo') == [order[1], order[2], order[4]]
+    assert [cities.replacement(order[1]) for _ in range(3)] == [order[0], order[3], order[5]]
