@@ -24,5 +24,5 @@ def get_config(photos: str = 'all') -> StreetscapesConfig:
     if photos == 'clean':
         places = config.places
         places.quality = places.day = places.outdoors = True
-        places.least_width, places.thin_m, places.most_moved_m = 640, 10.0, 25.0
+        places.least_width, places.thin_m = 640, 10.0
     return config

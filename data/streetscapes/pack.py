@@ -129,30 +129,26 @@ def make(job: Job, index: int) -> staging.Chunk:
             if reason:
                 found.dropped.append({'row': row['number'], 'id': row['id'], 'reason': reason})
             else:
-                found.photos.append(_photo(job, row, acquisitions[0]['tile_key']))
+                found.photos.append(_photo(job, row, tile, acquisitions[0]['tile_key']))
     return found
 
 
 def _job(settings: StreetscapesConfig, out: pathlib.Path, photos: pd.DataFrame) -> Job:
     chips.check(settings.tiles)
+    used = set(photos['tile'])
+    tiles = tuple(tile for tile in plan_files.tiles(out).values() if tile.key in used)
     fractions = settings.fractions
     if len(fractions) != 3 or min(fractions) < 0 or not sum(fractions) > 0:
         raise InputError(f'fractions: expected three shares >= 0, found {fractions}.')
-    used = set(photos['tile'])
     return Job(
         out=out,
-        tiles=tuple(tile for tile in plan_files.tiles(out).values() if tile.key in used),
+        tiles=tiles,
         settings=settings.tiles,
         most_nodata=settings.scenes.most_nodata,
-        fractions=fractions if _cities(photos) >= FEW else (0.0, 0.0, 0.0),
+        fractions=fractions if len({t.city or t.key for t in tiles}) >= FEW else (0.0, 0.0, 0.0),
         seed=settings.places.seed,
         removed=photos_files.removed_ids(settings.photos.removed),
     )
-
-
-def _cities(photos: pd.DataFrame) -> int:
-    """How many cities there are; a photo without one counts by its tile, as in `_photo`."""
-    return photos['city_id'].where(photos['city_id'] != '', photos['tile']).nunique()
 
 
 def _rows(out: pathlib.Path, name: str, tile: Tile) -> list[dict[str, Any]]:
@@ -212,9 +208,10 @@ def _reason(
     return '' if acquisitions else NO_DATE
 
 
-def _photo(job: Job, row: dict[str, Any], tile_key: str) -> dict[str, Any]:
-    group = row['city_id'] or row['tile']
-    split = draw_split(group, job.fractions, job.seed) if any(job.fractions) else 'train'
+def _photo(job: Job, row: dict[str, Any], tile: Tile, tile_key: str) -> dict[str, Any]:
+    # By the tile's city, not the photo's own: cities may share a tile, and no ground two splits.
+    city = tile.city or tile.key
+    split = draw_split(city, job.fractions, job.seed) if any(job.fractions) else 'train'
     return {
         'id': row['id'],
         'photo': _jpeg(job.out / row['file'], row['sha256']),

@@ -102,8 +102,10 @@ def draw(entries: Sequence[Entry], path: pathlib.Path, target: str) -> None:
     """Scores with intervals, the best on top: a panel a split; floors are lines."""
     splits = list(dict.fromkeys(entry['split'] for entry in entries))
     most = max(len(ranked(entries, split)) for split in splits)
-    figure = new_figure(4.8 * len(splits), 0.26 * most + 1.4)
-    figure.suptitle(f'{target}: encoders of places, scores on test with 95 % intervals')
+    figure = new_figure(4.8 * len(splits), 0.26 * most + 1.6)
+    figure.suptitle(
+        f'{target}: encoders of places,\nscores on test with 95 % intervals', fontsize=10
+    )
     for i, split in enumerate(splits):
         axes = figure.add_subplot(1, len(splits), i + 1)
         _panel(axes, split, ranked(entries, split))

@@ -1,5 +1,6 @@
 """From a table to a prepared set over stand-ins, and every pixel of it from lon and lat alone."""
 
+import dataclasses
 import io
 import math
 
@@ -244,6 +245,24 @@ def test_what_is_not_settled_is_not_paired(tmp_path):
     with pytest.raises(InputError, match='the stage pair comes first'):
         pack.pack(made, tmp_path / 'out')
     assert len(rows) == 2
+
+
+def test_cities_that_share_a_tile_share_a_split(build):
+    """Splits go by the tile's city: no ground is in two of them."""
+    rows, made, out = build
+    pair.pair(made, out)
+    photos = pair.read(out, 'photos')
+    job = pack._job(made, out, photos)
+    ground = job.tiles[0]
+    shared = dataclasses.replace(job, fractions=(0.4, 0.3, 0.3))
+    row = photos[photos['tile'] == ground.key].iloc[0].to_dict()
+    splits = {
+        pack._photo(shared, {**row, 'city_id': city}, ground, 'k')['split'] for city in 'abcdefgh'
+    }
+    other = {
+        pack._photo(shared, row, ground._replace(city=city), 'k')['split'] for city in 'abcdefgh'
+    }
+    assert len(splits) == 1 and len(other) > 1
 
 
 def test_photos_without_a_scene_or_outside_are_dropped_with_a_reason(build, tmp_path, monkeypatch):

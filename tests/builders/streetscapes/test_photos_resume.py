@@ -119,6 +119,9 @@ def test_a_worker_that_is_started_twice_is_refused(tmp_path, api):
     first = start(api, tmp_path)
     while len(api.log) < 5:
         time.sleep(0.01)
-    _, err = (second := start(api, tmp_path)).communicate(timeout=300)
-    assert second.returncode and 'is this worker started twice?' in err
+    first.send_signal(signal.SIGSTOP)  # It is at work until the second one has come.
+    second = start(api, tmp_path)
+    _, err = second.communicate(timeout=300)
+    first.send_signal(signal.SIGCONT)
     finish(first)
+    assert second.returncode and 'is this worker started twice?' in err
