@@ -8,7 +8,7 @@ import pytest
 
 from gair_jax.config import InputError, PlaceSizes
 from gair_jax.geo import anchor_encodings
-from gair_jax.geo.place_encodings import NAMES, ON_DEVICE, encoding, fixed
+from gair_jax.geo.place_encodings import KERNELS, NAMES, ON_DEVICE, encoding, fixed
 from gair_jax.models import flops, gair, place_encoders
 from gair_jax.models.place_towers import kernels
 from tests.models import small
@@ -55,7 +55,7 @@ def oracle(name, params, sizes):
     if name == 'rff':
         return anchor_encodings.rff(PLACES, held['directions'], held['shift'], sizes.extent)
     if name == 'rbf':
-        return anchor_encodings.rbf(PLACES, held['anchors'], sizes.kernel or 5.0)
+        return anchor_encodings.rbf(PLACES, held['anchors'], sizes.kernel or KERNELS['rbf'])
     return fixed(name, sizes)(PLACES)
 
 
