@@ -13,10 +13,11 @@ from gair_jax.transfer.place_settings import PlacesConfig
 
 
 def get_config() -> PlacesConfig:
-    """Ten passes at each of four scales, less than a minute an encoder on one core."""
+    """Ten passes at each of four scales, less than a minute an encoder on two cores."""
     config = table.get_config()
     config.splits = ('random',)  # blocks: mosaiks_blocks.py
     config.fit.rates, config.fit.epochs = (3e-3,), 10
+    config.scales = 'world'
     config.coarseness, config.averaged = (0.7, 1.0, 1.6, 2.6), 4
     # The neighbours beside the encoders know val too: few rows are enough to choose by.
     config.val_share = 0.03

@@ -38,14 +38,18 @@ NAMES = {
     'satclip': 'spherical harmonics and a SIREN (Klemmer et al. 2025)',
     'geoclip': 'random Fourier features of three scales on Equal Earth (GeoCLIP, GAIR)',
 }
-# Degrees; of spheres radians. On labels of tens of thousands of places over the whole Earth, finer
-# waves only told training places apart (docs/places.md): a set of one city needs finer ones.
 RADII = {
-    'grid': (0.3, 360.0), 'theory': (0.3, 360.0), 'sphere_c': (0.005, 1.0),
-    'sphere_c_plus': (0.005, 1.0), 'sphere_m': (0.005, 1.0), 'sphere_m_plus': (0.005, 1.0),
+    'grid': (0.02, 360.0), 'theory': (0.02, 360.0), 'sphere_c': (0.002, 1.0),
+    'sphere_c_plus': (0.002, 1.0), 'sphere_m': (0.002, 1.0), 'sphere_m_plus': (0.002, 1.0),
     'dfs': (0.02, 1.0),
 }  # fmt: skip
-KERNELS = {'rbf': 1.5, 'rff': 100.0}  # where a size is 0
+KERNELS = {'rbf': 5.0, 'rff': 20.0}  # where a size is 0
+# Finest radius, or kernel, for labels of tens of thousands of places over the whole Earth, on which
+# finer waves only told training places apart (MOSAIKS, docs/results.md).
+WORLD = {
+    'grid': 0.3, 'theory': 0.3, 'sphere_c': 0.005, 'sphere_c_plus': 0.005, 'sphere_m': 0.005,
+    'sphere_m_plus': 0.005, 'rbf': 1.5, 'rff': 100.0,
+}  # fmt: skip
 MOST_CELLS = 1 << 20  # of tile: 1 GB a copy of the rows at 256 wide, and Adam holds three
 MOST_DEGREES = 128  # 16 384 numbers a place
 ON_DEVICE = ('geoclip', 'rff', 'rbf')
@@ -119,6 +123,15 @@ def fixed(name: str, sizes: PlaceSizes) -> Encode:
         return lambda x: anchor_encodings.cell_of(x, extent, sizes.cell)[:, None]
     simple = {'xyz': frequency_encodings.unit_vectors, 'nerf': frequency_encodings.nerf}
     return simple.get(name, frequency_encodings.wrap)
+
+
+def worldwide(name: str, sizes: Sizes) -> Sizes:
+    """Sizes whose finest scale, where it is an encoder's own, is that of `WORLD`."""
+    if name in KERNELS:
+        return dataclasses.replace(sizes, kernel=sizes.kernel or WORLD[name])
+    if name in WORLD:
+        return dataclasses.replace(sizes, min_radius=sizes.min_radius or WORLD[name])
+    return sizes
 
 
 def coarser(name: str, sizes: Sizes, factor: float) -> Sizes:

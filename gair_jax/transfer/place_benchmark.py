@@ -16,7 +16,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gair_jax.geo.place_encodings import coarser
 from gair_jax.models.place_encoders import (
     Answer,
     EncoderSizes,
@@ -199,7 +198,7 @@ def _encoder(settings: PlacesConfig, places: Places, rows: Parts, name: str) -> 
     """What an encoder trained from scratch answers at the scales that val likes best."""
     tried: list[tuple[float, EncoderSizes]] = []
     for factor in settings.coarseness:
-        sizes = coarser(name, settings.sizes, factor)
+        sizes = settings.sizes_of(name, factor)
         # An encoder without a scale is the same at every factor.
         if sizes not in [other for _, other in tried]:
             tried.append((factor, sizes))

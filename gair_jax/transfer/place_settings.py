@@ -11,6 +11,7 @@ from gair_jax.transfer.settings import NonlinearConfig, check_nonlinear
 
 SPLITS = ('table', 'random', 'blocks')
 KINDS = ('', 'class', 'regression')
+SCALES = ('own', 'world')
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -51,6 +52,9 @@ class PlacesConfig:
     val_share: float = setting(0.1, 'run', 'of the other rows, which choose rate and epoch, 0..1')
     rows: int = setting(0, 'run', 'of the table at most, drawn; 0: all')
     neighbours: int = setting(10, 'run', 'training places of the floor weighted by 1 / distance')
+    scales: str = setting(
+        'own', 'run', 'finest ones where a size is 0: own, or world (labels of the whole Earth)'
+    )
     coarseness: tuple[float, ...] = setting(
         (1.0,), 'run', "factors of an encoder's finest scale that are tried; val chooses"
     )
@@ -64,6 +68,13 @@ class PlacesConfig:
     def names(self) -> tuple[str, ...]:
         """Of the encoders that are asked for."""
         return tuple(self.encoders) or tuple(NAMES)
+
+    def sizes_of(self, name: str, factor: float) -> EncoderSizes:
+        """Of an encoder at a factor of its finest scale."""
+        finest = (
+            place_encodings.worldwide(name, self.sizes) if self.scales == 'world' else self.sizes
+        )
+        return place_encodings.coarser(name, finest, factor)
 
 
 def check(settings: PlacesConfig) -> None:
@@ -85,6 +96,8 @@ def check(settings: PlacesConfig) -> None:
         raise InputError(f'head: expected linear, {", ".join(MOSAIKS)}, found {settings.head!r}.')
     if settings.head != 'linear' and not settings.images:
         raise InputError(f'head: {settings.head} reads images, found none.')
+    if settings.scales not in SCALES:
+        raise InputError(f'scales: expected {" or ".join(SCALES)}, found {settings.scales!r}.')
     if not settings.coarseness:
         raise InputError('coarseness: expected at least one, found none.')
     if wrong := [factor for factor in settings.coarseness if not factor > 0]:
@@ -108,4 +121,4 @@ def _check_scales(settings: PlacesConfig) -> None:
     for name in settings.names():
         for factor in (min(settings.coarseness), max(settings.coarseness)):
             if name not in place_encodings.ON_DEVICE:
-                place_encodings.fixed(name, place_encodings.coarser(name, settings.sizes, factor))
+                place_encodings.fixed(name, settings.sizes_of(name, factor))

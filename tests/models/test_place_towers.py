@@ -15,7 +15,7 @@ from tests.models import small
 
 OTHERS = [name for name in NAMES if name != 'geoclip']
 PLACES = np.random.default_rng(0).uniform([-180, -90], [180, 90], (200, 2))
-SIZES = PlaceSizes(hidden=(16,), degrees=5, frequencies=6, anchors=20, cell=30.0, kernel=20.0)
+SIZES = PlaceSizes(hidden=(16,), degrees=5, frequencies=6, anchors=20, cell=30.0)
 
 
 def config(name, sizes=SIZES):

@@ -228,6 +228,16 @@ def test_coarser_is_a_larger_finest_scale():
     assert own.min_radius == 4 * place_encodings.RADII['grid'][0]
 
 
+def test_scales_of_the_world_stand_where_no_size_is_given():
+    made = PlacesConfig(scales='world')
+    assert made.sizes_of('grid', 2.0).min_radius == 0.6
+    assert made.sizes_of('rff', 2.0).kernel == 50.0  # directions are frequencies
+    assert made.sizes_of('xyz', 2.0) == made.sizes
+    made.sizes.min_radius = 7.0
+    assert made.sizes_of('sphere_c', 1.0).min_radius == 7.0
+    assert PlacesConfig().sizes_of('rbf', 1.0).kernel == place_encodings.KERNELS['rbf']
+
+
 def test_val_chooses_the_scale_and_what_has_none_is_fitted_once(table, tmp_path, monkeypatch):
     fit, seen = place_benchmark._fit, []
 
@@ -406,6 +416,7 @@ BAD = {
     'no split column': (None, ["--config.splits=('table',)"], 'split table: expected rows in'),
     'one block': (None, ['--config.block_degrees=180'], 'split blocks: expected rows in'),
     'no scale': (None, ['--config.coarseness=()'], 'coarseness: expected at least one'),
+    'unknown scales': (None, ['--config.scales=city'], 'scales: expected own or world, found'),
     'scale of 0': (None, ['--config.coarseness=(0.0,)'], 'coarseness: expected more than 0'),
     'no such head': (None, ['--config.head=deep'], "head: expected linear, .* found 'deep'"),
     'a head without images': (None, ['--config.head=elevation'], 'elevation reads images'),
