@@ -6,7 +6,7 @@ gair data build streetscapes --config=configs/data/my_city.py:clean \
   --config.places.table=global-streetscapes --config.places.box="(9.1,48.7,9.3,48.9)" \
   --out=builds/stuttgart
 
-The table has columns id, source (mapillary, kartaview or folder), lon, lat, and if known datetime,
+The table has columns id, source (mapillary, kartaview or folder), lon, lat, and if known time,
 heading, city, sequence. `clean` leaves out what the Global Streetscapes tables call poor, dark or
 in a tunnel, and all but one photo of a sequence every 10 m.
 """

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 from gair_jax.builders.streetscapes import (
+    forecast,
     pack,
     pair,
     photos_fetch,
@@ -41,7 +42,8 @@ class Job(NamedTuple):
     """A run of a build.
 
     settings: of the build. out: its folder. data_dir: of prepared sets. worker, workers: which
-    share is done, of how many. processes: that pack.
+    share is done, of how many. processes: that pack. allow_failed: pair and pack without photos and
+    scenes that may still be had.
     """
 
     settings: StreetscapesConfig
@@ -50,6 +52,7 @@ class Job(NamedTuple):
     worker: int = 0
     workers: int = 1
     processes: int = 1
+    allow_failed: bool = False
 
 
 def chosen(names: tuple[str, ...], workers: int) -> tuple[str, ...]:
@@ -67,26 +70,40 @@ def chosen(names: tuple[str, ...], workers: int) -> tuple[str, ...]:
     return tuple(name for name in (SHARED if workers > 1 else STAGES) if name in (names or STAGES))
 
 
-def run(job: Job, stages: tuple[str, ...], *, allow_failed: bool = False) -> Iterator[Done]:
+def run(job: Job, stages: tuple[str, ...]) -> Iterator[Done]:
     """Runs stages, and ends early where a signal came or `pair` would leave out what failed.
 
     Args:
       job: what is built.
       stages: of `chosen`.
-      allow_failed: pair and pack without photos and scenes that may still be had.
 
     Raises:
       InputError: something cannot be used; nothing is lost, and the same call goes on.
     """
     failed = 0
     for stage in stages:
-        if stage == 'pair' and failed and not allow_failed:
+        if stage == 'pair' and failed and not job.allow_failed:
             return
         done = _RUN[stage](job)
         failed += done.failed
         yield done
         if done.stopped:
             return
+
+
+def costs(job: Job) -> str:
+    """Plans, and says what the rest will cost at most: requests, bytes, hours and disk."""
+    counts = plan.plan(job.settings, job.out)
+    photos, tiles = plan_files.photos(job.out), plan_files.tiles(job.out)
+    rows = forecast.forecast(job.settings, forecast.amounts(job.settings, photos, tiles))
+    lines = [
+        f'{_listed(counts)}; at most:',
+        f'{"":<30}{"requests":>12}{"GB":>10}{"hours":>9}{"GB disk":>10}',
+    ]
+    for row in rows:
+        cells = (f'{row.requests:>12,}', f'{row.fetched / 1e9:>10.2f}', f'{row.hours:>9.2f}')
+        lines.append(f'{row.item:<30}{"".join(cells)}{row.disk / 1e9:>10.2f}')
+    return '\n'.join(lines)
 
 
 def _plan(job: Job) -> Done:
@@ -115,7 +132,7 @@ def _photos(job: Job) -> Done:
 
 
 def _pair(job: Job) -> Done:
-    return Done('pair', _listed(pair.pair(job.settings, job.out)))
+    return Done('pair', _listed(pair.pair(job.settings, job.out, allow_failed=job.allow_failed)))
 
 
 def _pack(job: Job) -> Done:

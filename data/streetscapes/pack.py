@@ -152,11 +152,9 @@ def _job(settings: StreetscapesConfig, out: pathlib.Path, photos: pd.DataFrame) 
 
 
 def _rows(out: pathlib.Path, name: str, tile: Tile) -> list[dict[str, Any]]:
-    """Rows of a table of pairs on a tile, with `number`, their place in it from 1."""
+    """Rows of a table of pairs on a tile: groups of rows of other tiles are passed over."""
     path = out / pair.FOLDER / f'{name}.parquet'
-    rows = pa.parquet.read_table(path).to_pandas()
-    rows['number'] = np.arange(1, len(rows) + 1)
-    return rows[rows['tile'] == tile.key].to_dict('records')
+    return pa.parquet.read_table(path, filters=[('tile', '=', tile.key)]).to_pylist()
 
 
 def _pixels(out: pathlib.Path, row: dict[str, Any], tile: Tile) -> UInt16[np.ndarray, 'c h w']:

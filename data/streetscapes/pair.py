@@ -4,13 +4,15 @@ pair/photos.parquet    a row a packed photo; of a panorama one for each view
 pair/dropped.parquet   photos that were fetched and cannot be used
 pair/scenes.parquet    the dates of each tile that are there
 
-A photo lies on the tile that the plan gave it, by containment and in float64. Every planned photo
-is settled before: what is still to be fetched is refused, since a later pack would be another set.
+A photo lies on the tile that the plan gave it, by containment and in float64. What is still to be
+fetched, or failed and may be had by another run, is refused: a later pack would be another set.
+Photos are sorted by tile, so that a tile's rows are read without the others.
 """
 
+import collections
 import os
 import pathlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,10 +28,12 @@ from gair_jax.builders.streetscapes.settings import StreetscapesConfig
 from gair_jax.config import InputError
 
 FOLDER = 'pair'
+PLANNED = ('key', 'lon', 'lat', 'datetime', 'city_id', 'tile')  # what is needed of the plan
 NO_SCENE = 'no scene of its tile'
 OUTSIDE = 'outside its tile'
 PHOTOS = pa.schema(
     {
+        'number': pa.int64(),
         'id': pa.string(),
         'key': pa.string(),
         'file': pa.string(),
@@ -47,6 +51,7 @@ PHOTOS = pa.schema(
         'row': pa.int64(),
     }
 )
+ROW_GROUP = 4096  # rows of a table that are read together
 DROPPED = pa.schema({'key': pa.string(), 'reason': pa.string()})
 SCENES = pa.schema(
     {
@@ -59,26 +64,29 @@ SCENES = pa.schema(
 )
 
 
-def pair(settings: StreetscapesConfig, out: pathlib.Path) -> dict[str, int]:
+def pair(
+    settings: StreetscapesConfig, out: pathlib.Path, *, allow_failed: bool = False
+) -> dict[str, int]:
     """Pairs what was fetched, anew at each call.
 
     Args:
       settings: its `tiles` count here.
       out: folder of a build whose photos and scenes are settled.
+      allow_failed: leave out what failed and may still be had.
 
     Returns:
       Numbers of `photos` that are packed, of `views` (their files) and of `scenes`; of photos
       `dropped` here.
 
     Raises:
-      InputError: a setting cannot be, or something is still to be fetched.
+      InputError: a setting cannot be, or something is still to be fetched or failed.
     """
     chips.check(settings.tiles)
-    tiles, scenes = plan_files.tiles(out), _scenes(out)
+    tiles, scenes = plan_files.tiles(out), _scenes(out, allow_failed)
     dated = set(scenes['tile'])
     rows: list[dict[str, Any]] = []
     dropped: list[dict[str, str]] = []
-    for entry, planned in _kept(out):
+    for entry, planned in _kept(out, allow_failed):
         tile = tiles[planned['tile']]
         reason = _reason(planned, tile, dated)
         if reason:
@@ -87,6 +95,8 @@ def pair(settings: StreetscapesConfig, out: pathlib.Path) -> dict[str, int]:
             rows.extend(_views(entry, planned, tile, settings))
     if not rows:
         raise InputError(f'{out}: no photo was fetched that lies on a tile with a scene.')
+    rows.sort(key=lambda row: (row['tile'], row['id']))
+    rows = [{'number': number, **row} for number, row in enumerate(rows, 1)]
     _write(out, {'photos': rows, 'dropped': dropped, 'scenes': scenes.to_dict('records')})
     keys = {row['key'] for row in rows}
     return {
@@ -102,9 +112,9 @@ def read(out: pathlib.Path, name: str) -> pd.DataFrame:
     return pa.parquet.read_table(path).to_pandas()
 
 
-def _scenes(out: pathlib.Path) -> pd.DataFrame:
+def _scenes(out: pathlib.Path, allow_failed: bool) -> pd.DataFrame:
     """The dates of each tile that are there (`SCENES`), by tile and date."""
-    entries = _settled(out, scenes_fetch.STAGE)
+    entries = _settled(out, scenes_fetch.STAGE, allow_failed)
     kept = (entry for entry in entries if entry.state == 'kept')
     rows = [
         {**{name: entry.record[name] for name in ('tile', 'date', 'file', 'cloud')},
@@ -115,25 +125,36 @@ def _scenes(out: pathlib.Path) -> pd.DataFrame:
     return table.sort_values(['tile', 'date'], ignore_index=True)
 
 
-def _kept(out: pathlib.Path) -> Iterator[tuple[Entry, dict[str, Any]]]:
+def _kept(out: pathlib.Path, allow_failed: bool) -> Iterator[tuple[Entry, dict[str, Any]]]:
     """What the ledger and the plan say of each photo that is there, by key."""
-    planned = plan_files.photos(out).set_index('key')
-    for entry in _settled(out, files.STAGE):
+    rows = plan_files.photos(out)[list(PLANNED)]
+    planned = dict(zip(rows['key'], rows.itertuples(index=False), strict=True))
+    for entry in _settled(out, files.STAGE, allow_failed):
         if entry.state == 'kept':
-            yield entry, planned.loc[entry.key].to_dict()
+            yield entry, planned[entry.key]._asdict()
 
 
-def _settled(out: pathlib.Path, stage: str) -> Iterable[Entry]:
-    """Entries of all workers; InputError where one is still to be done."""
+def _settled(out: pathlib.Path, stage: str, allow_failed: bool) -> Iterator[Entry]:
+    """Entries of all workers; InputError where one is still to be done or, unless allowed, failed.
+
+    They are read twice, not held: each has a record of its origin.
+    """
     paths = sorted((out / 'ledgers').glob(f'{stage}-*.sqlite'))
     if not paths:
         raise InputError(f'{out}: the stage {stage} has not run.')
-    entries = list(ledger.merged(paths))
-    if left := [entry.key for entry in entries if entry.state == 'todo']:
-        raise InputError(
-            f'{out}: {stage}: {len(left)} of {len(entries)} are still to be done, as {left[0]}.'
-        )
-    return entries
+    states, first = collections.Counter[str](), dict[str, str]()
+    for entry in ledger.merged(paths):
+        states[entry.state] += 1
+        first.setdefault(entry.state, entry.key)
+    for state, words in (
+        ('todo', 'are still to be done'),
+        ('failed', 'have failed and may be had later'),
+    ):
+        if states[state] and not (state == 'failed' and allow_failed):
+            raise InputError(
+                f'{out}: {stage}: {states[state]} of {states.total()} {words}, as {first[state]}.'
+            )
+    return ledger.merged(paths)
 
 
 def _reason(planned: dict[str, Any], tile: Tile, dated: set[str]) -> str:
@@ -183,7 +204,8 @@ def _write(out: pathlib.Path, tables: Mapping[str, Sequence[Mapping[Any, Any]]])
             path = out / FOLDER / f'{name}.parquet'
             path.parent.mkdir(parents=True, exist_ok=True)
             part = path.with_name(f'.{path.name}.part')
-            pa.parquet.write_table(pa.Table.from_pylist(rows, schemas[name]), part)
+            table = pa.Table.from_pylist(rows, schemas[name])
+            pa.parquet.write_table(table, part, row_group_size=ROW_GROUP)
             os.replace(part, path)
     except OSError as error:
         raise InputError(f'{out / FOLDER}: cannot be written: {error.strerror}.') from error

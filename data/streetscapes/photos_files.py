@@ -5,7 +5,7 @@ import json
 import os
 import pathlib
 import urllib.parse
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from gair_jax.builders.streetscapes import keys, ledger
@@ -82,30 +82,12 @@ def is_removed(key: str, ids: frozenset[str]) -> bool:
     return key in ids or key.partition(':')[2] in ids
 
 
-def remove(out: pathlib.Path, ids: Iterable[str]) -> int:
-    """Takes photos out of a build that was made before their ids were listed.
-
-    Their files go and their rows say 'dropped: removed'; the next fetch replaces them.
-
-    Args:
-      out: the build, in which no fetch is running.
-      ids: keys, or ids as their services give them.
-
-    Returns:
-      How many photos were taken out.
-
-    Raises:
-      InputError: a fetch is running.
-    """
-    wanted, count = frozenset(ids), 0
-    for path in ledgers(out):
-        with ledger.Ledger(path) as book:
-            count += remove_from(out, book, wanted)
-    return count
-
-
 def remove_from(out: pathlib.Path, book: ledger.Ledger, ids: frozenset[str]) -> int:
-    """As `remove`, of the photos of one ledger."""
+    """Takes the photos of a ledger whose ids were listed after they were fetched.
+
+    Their files go and their rows say 'dropped: removed', so that others replace them; the number of
+    photos that were taken out.
+    """
     count = 0
     for entry in book.entries() if ids else ():
         if entry.state == 'kept' and is_removed(entry.key, ids):

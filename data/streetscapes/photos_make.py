@@ -76,7 +76,8 @@ def shots(image: Image.Image, photo: Planned, camera: str, how: How) -> list[Sho
     if not photos_panorama.is_panorama(*image.size):
         raise LostError('dropped', f'panorama not 2:1: {image.width} x {image.height}')
     pixels = np.asarray(image)
-    side = how.side or photos_panorama.native_side(image.width, how.field_of_view)
+    native = photos_panorama.native_side(image.width, how.field_of_view)
+    side = min(how.side or native, native)  # Like photos, views are never enlarged.
     draw = keys.order(how.seed, f'yaw:{photo.key}') / 2**keys.BITS
     found = []
     for number, yaw in enumerate(photos_panorama.yaws(how.views, draw)):

@@ -37,6 +37,7 @@ def add_build(sets: Any) -> None:
     add('--stages', default='', help='which, with , between; without it all')
     add('--worker', default='0/1', help='i/n: this is share i (from 0) of n, up to fetch-photos')
     add('--allow-failed', action='store_true', help='pair and pack without what failed')
+    add('--forecast', action='store_true', help='plan, say what the rest costs at most, and stop')
     parser.set_defaults(takes_overrides=True)
 
 
@@ -61,10 +62,13 @@ def run_build(arguments: argparse.Namespace, overrides: list[str]) -> int:
     stages = build.chosen(names, workers)
     job = build.Job(
         settings, pathlib.Path(arguments.out), pathlib.Path(arguments.data_dir), worker, workers,
-        arguments.workers or os.cpu_count() or 1,
+        arguments.workers or os.cpu_count() or 1, arguments.allow_failed,
     )  # fmt: skip
+    if arguments.forecast:
+        print(build.costs(job))
+        return 0
     failed = 0
-    for done in build.run(job, stages, allow_failed=arguments.allow_failed):
+    for done in build.run(job, stages):
         print(f'{done.stage}: {done.said}', flush=True)
         failed += done.failed
         if done.stopped:

@@ -48,7 +48,7 @@ def test_a_build_from_a_table_to_a_prepared_set(tmp_path, capsys):
     assert cli.main(['data', 'check', 'streetscapes', f'--data-dir={tmp_path / "prepared"}']) == 0
 
 
-def test_what_failed_is_not_left_out_unasked(tmp_path, capsys):
+def test_a_photo_that_is_gone_stops_nothing(tmp_path, capsys):
     photos_of(tmp_path / 'photos', 2)
     dead = 'http://127.0.0.1:9'
     assert run(tmp_path, dead, '--stages=plan') == 0
@@ -58,6 +58,31 @@ def test_what_failed_is_not_left_out_unasked(tmp_path, capsys):
     assert run(tmp_path, dead) == 0
     said = capsys.readouterr().out
     assert 'fetch-photos: 1 kept, 1 gone' in said and '1 of 1 rows kept' in said
+
+
+def test_what_failed_is_left_out_where_one_says_so(tmp_path, capsys):
+    photos_of(tmp_path / 'photos', 2)
+    (tmp_path / 'photos/p1.jpg').write_bytes(b'no picture')
+    with catalogue.serve(scenes()) as served:
+        assert run(tmp_path, served.url) == 1
+        said = capsys.readouterr()
+        assert '1 failed and may be had later' in said.err and 'pair:' not in said.out
+        assert run(tmp_path, served.url, '--stages=pair') == 2
+        words = 'fetch-photos: 1 of 2 have failed and may be had later, as folder:p1'
+        assert words in capsys.readouterr().err
+        assert run(tmp_path, served.url, '--allow-failed') == 0
+    assert '1 of 1 rows kept' in capsys.readouterr().out
+
+
+def test_a_forecast_asks_nobody(tmp_path, capsys):
+    photos_of(tmp_path / 'photos', 4)
+    assert run(tmp_path, 'http://127.0.0.1:9', '--forecast') == 0
+    said = capsys.readouterr().out
+    assert '4 planned' in said and 'at most' in said
+    lines = {line[:30].strip(): line[30:].split() for line in said.splitlines()}
+    # Two cities of 24 dates at most, 41 requests a window; 4 photos.
+    assert lines['scenes'][0] == '1,968' and lines['photos'][0] == '4'
+    assert not (tmp_path / 'out/search').exists()
 
 
 def test_two_workers_share_a_build_that_one_packs(tmp_path, capsys):

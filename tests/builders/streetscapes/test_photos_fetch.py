@@ -186,6 +186,17 @@ def test_one_view_looks_where_the_key_says():
     assert np.abs(counts - 50).max() < 25
 
 
+def test_a_view_is_never_enlarged():
+    """Of 512 columns a view of 90 degrees has 128."""
+    photo = photos_make.Planned('folder:a', 'folder', 'a', 0.0, True)
+    for side, kept in ((64, 64), (336, 128)):
+        how = photos_make.How(
+            width=1024, side=side, quality=90, views=1, field_of_view=90.0, seed=0
+        )
+        (shot,) = photos_make.shots(Image.new('RGB', (512, 256)), photo, 'spherical', how)
+        assert (shot.picture.width, shot.picture.height) == (kept, kept)
+
+
 def test_a_view_without_side_keeps_the_panoramas_scale():
     photo = photos_make.Planned('mapillary:1', 'mapillary', '1', 0.0, True)
     assert [only.picture.width for only in shot(photo, '', (512, 256), side=0)] == [128] * 4
@@ -239,8 +250,7 @@ def test_removed_photos_are_never_asked_for(tmp_path, api):
     assert photo_plans.kept(out) == expected
 
 
-@pytest.mark.parametrize('by_hand', [True, False])
-def test_photos_removed_later_go_and_are_replaced(tmp_path, api, by_hand):
+def test_photos_removed_later_go_and_are_replaced(tmp_path, api):
     table, out = photo_plans.plan(40, cities=4, need=6), tmp_path / 'build'
     for worker in range(2):
         fetch(api, table, out, worker, 2)
@@ -248,11 +258,6 @@ def test_photos_removed_later_go_and_are_replaced(tmp_path, api, by_hand):
     path = out / photo_plans.entries(out)[key].record['files'][0]['file']
     assert path.exists()
     (tmp_path / 'removed.txt').write_text(key)
-    if by_hand:
-        assert (
-            photos_files.remove(out, photos_files.removed_ids(str(tmp_path / 'removed.txt'))) == 1
-        )
-        assert not path.exists() and photo_plans.agree(out)
     for worker in range(2):
         fetch(api, table, out, worker, 2, removed=str(tmp_path / 'removed.txt'))
     assert not path.exists() and photo_plans.agree(out)
