@@ -5,11 +5,13 @@ import dataclasses
 import io
 import os
 import pathlib
+import sys
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
+from rich import console, progress
 
 from gair_jax.builders import mask_tiles, prepared, raw_files, variants
 from gair_jax.builders.known import Dataset, list_datasets
@@ -62,11 +64,17 @@ class _Tile(NamedTuple):
     crs: str
 
 
+def counted(total: int, title: str) -> Iterable[int]:
+    """0 to total - 1, with a bar where there is a terminal."""
+    terminal, hidden = console.Console(stderr=True), not sys.stderr.isatty()
+    return progress.track(range(total), title, console=terminal, disable=hidden)
+
+
 def _read_all(
-    source: store.Records[store.Record], findings: list[str]
+    source: store.Records[store.Record], findings: list[str], title: str
 ) -> Iterator[tuple[int, store.Record]]:
     """Every record that can be read; the others become findings."""
-    for index in range(len(source)):
+    for index in counted(len(source), title):
         try:
             yield index, source[index]
         except InputError as error:
@@ -88,7 +96,7 @@ def _check_tiles(source: store.Store, check: Check) -> dict[int, _Tile]:
     wanted = tuple(source.metadata['bands'])
     masks = [t for t in source.metadata.get('tasks', {}).values() if t['kind'] == 'mask']
     found = {}
-    for row, tile in _read_all(source.tiles, check.findings):
+    for row, tile in _read_all(source.tiles, check.findings, 'Tile dates'):
         check.crs[tile.crs or 'no CRS'] += 1
         check.sizes[tile.bands.shape] += 1
         if tile.band_names != wanted:
@@ -137,7 +145,7 @@ def _check_photos(source: store.Store, check: Check, dates: dict[int, _Tile]) ->
     names: list[tuple[str, str]] = []
     placed = source.metadata.get('georeferenced', True)  # older builds do not say
     for split in source.splits:
-        for _, photo in _read_all(source.photos(split), findings):
+        for _, photo in _read_all(source.photos(split), findings, f'Records of {split}'):
             check.with_photo += bool(photo.photo)
             check.with_tile += photo.tile != records.NO_TILE
             findings += _problems(photo, dates, check.tiles, placed)

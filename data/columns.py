@@ -38,6 +38,8 @@ def read(
         wanted = [*columns, *numbers, *(name for name in optional if name in found)]
         if missing := [name for name in wanted if name not in found]:
             raise InputError(f'{path}: column {missing[0]!r} is missing; found {", ".join(found)}.')
+        if twice := [name for name in wanted if found.count(name) > 1]:
+            raise InputError(f'{path}: column {twice[0]}: expected it once, found it twice.')
         table = _filtered(path, wanted, set(numbers), only)
     except FileNotFoundError as error:
         raise InputError(f'{path}: no such table.') from error

@@ -125,26 +125,23 @@ class PreparedBuilder(tfds.core.GeneratorBasedBuilder):
         for staged in staging.read(self._folder, 'photos', split=split):
             del staged['split']
             key = staged.pop('tile_key')
-            tile, rows = (
-                (self._index.tiles[key], self._index.rows[key]) if key else (records.NO_TILE, [])
-            )
+            tile = self._index.tiles[key] if key else records.NO_TILE
+            rows = self._index.rows[key] if key else []
             photo = records.Photo(tile=tile, acquisitions=rows, **staged)
             yield photo.id, photo.to_example()
 
 
 def _index(folder: pathlib.Path) -> _Index:
     dated = collections.defaultdict(list)
-    total = 0
     for row, staged in enumerate(staging.read(folder, 'acquisitions', ('tile_key', 'date'))):
         dated[staged['tile_key']].append((staged['date'], row))
-        total = row + 1
     counts = collections.Counter(
         staged['split'] for staged in staging.read(folder, 'photos', ('split',))
     )
     return _Index(
         tiles={key: tile for tile, key in enumerate(dated)},
         rows={key: [row for _, row in sorted(pairs)] for key, pairs in dated.items()},
-        acquisitions=total,
+        acquisitions=sum(len(pairs) for pairs in dated.values()),
         splits={split: counts[split] for split in SPLITS if counts[split]},
     )
 
@@ -238,10 +235,10 @@ def pack(
             raise InputError(f'{target}: cannot be written: {error.strerror or error}') from error
         except RuntimeError as error:
             # What ArrayRecord makes of a full disk: 'write() failed: No space left on device; ...'.
-            if '() failed: ' not in str(error):
+            _, failed, reason = str(error).partition('() failed: ')
+            if not failed:
                 raise
-            reason = str(error).partition('() failed: ')[2].partition(';')[0]
-            raise InputError(f'{target}: cannot be written: {reason}') from error
+            raise InputError(f'{target}: cannot be written: {reason.partition(";")[0]}') from error
     shutil.rmtree(folder)
     return counts
 
@@ -257,6 +254,7 @@ def prepare(
     make: Callable[[int], staging.Chunk],
     workers: int,
     accept: Callable[[pathlib.Path], dict[str, Any]] = lambda folder: {},
+    beam: str = '',
 ) -> dict[str, Any]:
     """Stages and packs a variant; goes on where a killed build stopped, reuses a finished one.
 
@@ -271,6 +269,7 @@ def prepare(
       workers: processes; never changes the result.
       accept: looks at the staging folder before it is packed; returns further metadata, or raises
         InputError to refuse it.
+      beam: as for `staging.run`.
 
     Returns:
       The metadata stored with the set: that of `content` and `accept`, `build` (the fingerprint),
@@ -293,7 +292,7 @@ def prepare(
         # Killed after the last rename, a build leaves its chunks behind.
         shutil.rmtree(folder, ignore_errors=True)
     else:
-        staging.run(folder, fingerprint, chunks, make, workers, f'{builder.name}/{variant}')
+        staging.run(folder, fingerprint, chunks, make, workers, f'{builder.name}/{variant}', beam)
         metadata = {**content.metadata, **accept(folder), 'build': fingerprint}
         pack(builder, variant, data_dir, folder, content._replace(metadata=metadata))
         found = variants.built(data_dir, builder.name, variant)

@@ -57,6 +57,7 @@ def _sampled(source: rasterio.DatasetReader, lonlat: np.ndarray) -> np.ndarray:
             continue
         rows = (start, min(start + ROWS, source.height))
         band = source.read(1, window=(rows, (0, source.width)), masked=True)
-        values = band.astype(np.float64).filled(np.nan)
-        found[here] = values[row[here] - start, col[here]]
+        # Only what is asked for as floats: a band of rows of the whole Earth is large.
+        values = band[row[here] - start, col[here]]
+        found[here] = values.astype(np.float64).filled(np.nan)
     return found

@@ -9,12 +9,14 @@ it. The bytes of a chunk depend on its index alone, never on the number of worke
 import concurrent.futures
 import contextlib
 import fcntl
+import functools
 import json
 import multiprocessing
 import os
 import pathlib
 import shutil
 import sys
+import uuid
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -23,6 +25,7 @@ import pyarrow as pa
 import pyarrow.compute
 from rich import console, progress
 
+from gair_jax.builders import beam_chunks
 from gair_jax.config import InputError
 
 _ARRAY = pa.struct(
@@ -34,6 +37,7 @@ _ARRAY = pa.struct(
 )
 _LABELS = pa.list_(pa.struct([('name', pa.string()), ('array', _ARRAY)]))
 _DOUBLES = pa.list_(pa.float64())
+_BATCH = 16  # records
 
 SCHEMAS = {
     'photos': pa.schema(
@@ -119,10 +123,11 @@ def _unpack(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _write(path: pathlib.Path, records: list[dict[str, Any]], schema: pa.Schema) -> None:
-    table = pa.Table.from_pylist([_pack(record) for record in records], schema=schema)
     with pa.OSFile(str(path), 'wb') as sink, pa.ipc.new_file(sink, schema) as writer:
-        # Small batches, so that a reader holds a few records at a time and not the chunk.
-        writer.write_table(table, max_chunksize=16)
+        # Small batches: neither a reader nor the writer holds the chunk a second time.
+        for first in range(0, len(records), _BATCH):
+            some = [_pack(record) for record in records[first : first + _BATCH]]
+            writer.write_table(pa.Table.from_pylist(some, schema=schema))
 
 
 def _chunk_path(folder: pathlib.Path, index: int) -> pathlib.Path:
@@ -132,8 +137,9 @@ def _chunk_path(folder: pathlib.Path, index: int) -> pathlib.Path:
 def _stage(folder: pathlib.Path, make: Callable[[int], Chunk], index: int) -> None:
     chunk = make(index)
     final = _chunk_path(folder, index)
-    # Of this process alone: a worker may outlive a killed build and meet the next one here.
-    part = final.with_suffix(f'.{os.getpid()}.part')
+    # Of this call alone: a worker may outlive a killed build and meet the next one here, and those
+    # of other machines may have its process id.
+    part = final.with_suffix(f'.{uuid.uuid4().hex}.part')
     try:
         part.mkdir()
         for kind, records in chunk._asdict().items():
@@ -142,7 +148,9 @@ def _stage(folder: pathlib.Path, make: Callable[[int], Chunk], index: int) -> No
     except OSError as error:
         shutil.rmtree(part, ignore_errors=True)
         if not final.exists():
-            raise InputError(f'{final}: cannot be written: {error.strerror or error}') from error
+            # pyarrow's errors have a number alone.
+            reason = os.strerror(error.errno) if error.errno else error
+            raise InputError(f'{final}: cannot be written: {reason}') from error
 
 
 @contextlib.contextmanager
@@ -175,14 +183,19 @@ def _agree(folder: pathlib.Path, fingerprint: dict[str, Any]) -> None:
     part = path.with_suffix('.part')
     try:
         part.write_text(text)
+        part.replace(path)
     except OSError as error:
         raise InputError(f'{path}: cannot be written: {error.strerror}') from error
-    part.replace(path)
 
 
 def _results(
-    folder: pathlib.Path, make: Callable[[int], Chunk], todo: list[int], workers: int
+    folder: pathlib.Path, make: Callable[[int], Chunk], todo: list[int], workers: int, beam: str
 ) -> Iterator[None]:
+    if beam and todo:
+        folder = folder.absolute()  # workers elsewhere have another current folder
+        beam_chunks.run(folder, functools.partial(_stage, folder, make), todo, beam)
+        yield from (None for _ in todo)
+        return
     if workers <= 1 or len(todo) <= 1:
         for index in todo:
             _stage(folder, make, index)
@@ -212,6 +225,7 @@ def run(
     make: Callable[[int], Chunk],
     workers: int,
     title: str,
+    beam: str = '',
 ) -> None:
     """Makes the chunks 0 .. chunks - 1 that are not there yet.
 
@@ -223,9 +237,11 @@ def run(
       make: picklable; makes chunk i from i alone.
       workers: processes; 1 or less works in this one. Never changes the result.
       title: words beside the progress bar.
+      beam: options for Beam, which then makes the chunks instead of `workers`; '' does without.
 
     Raises:
-      InputError: the folder cannot be written, another build is at work in it, or `make` said so.
+      InputError: the folder cannot be written, another build is at work in it, `make` said so, or
+        a chunk is not there in the end.
     """
     with _locked(folder):
         _agree(folder, {'build': fingerprint, 'chunks': chunks})
@@ -233,8 +249,15 @@ def run(
         terminal = console.Console(stderr=True)
         with progress.Progress(console=terminal, disable=not sys.stderr.isatty()) as bar:
             task = bar.add_task(title, total=chunks, completed=chunks - len(todo))
-            for _ in _results(folder, make, todo, workers):
+            for _ in _results(folder, make, todo, workers, beam):
                 bar.advance(task)
+        # By a listing: a network disk may go on saying of a name that it is not there.
+        there = set(folder.glob('chunk-??????'))
+        if lost := [i for i in range(chunks) if _chunk_path(folder, i) not in there]:
+            raise InputError(
+                f'{folder}: expected {chunks} chunks, found {len(there)}, not number {lost[0]}; '
+                'the same command makes those that are missing'
+            )
 
 
 def read(

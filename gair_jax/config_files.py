@@ -41,8 +41,17 @@ def load_kind(kind: type[Kind], path: str, overrides: Sequence[str] = ()) -> Kin
     config_flags.DEFINE_config_file('config', flag_values=values, sys_argv=command)
     try:
         values(command)
+    except KeyError as error:  # an override of what this config has not
+        raise InputError(
+            f'{file}: expected get_config to return a gair_jax {kind.__name__}, found another '
+            'config.'
+        ) from error
     except (flags.IllegalFlagValueError, flags.UnrecognizedFlagError, TypeError) as error:
-        raise InputError(' '.join(str(error).split())) from error
+        # What the file itself refused comes as the end of a traceback.
+        _, refused, said = ' '.join(str(error).split()).rpartition(
+            f'{InputError.__module__}.{InputError.__name__}: '
+        )
+        raise InputError(said if refused else ' '.join(str(error).split())) from error
     if not isinstance(values.config, kind):
         found = type(values.config).__name__
         raise InputError(

@@ -6,6 +6,7 @@ import pathlib
 import pytest
 
 from gair_jax import config_files
+from gair_jax.config import InputError
 from gair_jax.input import pipeline
 from gair_jax.train import checkpoint, objective, optimizer
 from gair_jax.transfer import settings
@@ -27,6 +28,7 @@ EXPECTED = {
     'noise': ['epochs', 'input.noise.kappa'],
     'patch16': ['model.rs.patch'],
     'input128': ['input.rs.window', 'input.rs.size'],
+    'streetscapes': ['data.name', 'data.balance', 'loss.mask_same_tile', 'loss.mask_radius_m'],
 }
 
 
@@ -53,6 +55,24 @@ def test_an_ablation_changes_only_what_it_is_about(name):
     stored = checkpoint.to_json(load('gair_base'))
     changed = [text.split(' was ')[0] for text in checkpoint.differences(stored, load(name))]
     assert changed == EXPECTED[name]
+
+
+def test_street_views_by_whole_tiles_and_on_a_laptop_differ_in_sizes_alone():
+    stored = checkpoint.to_json(load('streetscapes'))
+    changed = {
+        kind: {
+            text.split(' was ')[0]
+            for text in checkpoint.differences(stored, load('streetscapes', f':{kind}'))
+        }
+        for kind in ('native', 'release', 'tour')
+    }
+    assert changed['native'] == set() and changed['release'] == {'input.rs.placement'}
+    kept = ('loss.', 'data.name', 'data.balance', 'input.rs', 'input.date', 'model.nili.kind')
+    assert {'data.variant', 'steps', 'batch', 'model.rs.dim'} < changed['tour']
+    assert not [name for name in changed['tour'] if name.startswith(kept)]
+    objective.create(load('streetscapes', ':tour'))
+    with pytest.raises(InputError, match="expected native, release, tour, found 'chips'"):
+        load('streetscapes', ':chips')
 
 
 def transfer(name):

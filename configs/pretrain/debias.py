@@ -1,7 +1,9 @@
 """Remote sensing and place alone, from a checkpoint (paper section 5.2): 10 more epochs.
 
 Name the start: --config.init.all=... takes every parameter that the smaller model has; and the
-places, as many urban as rural: --config.data.sample=..., which `gair data sample` writes.
+places, as many urban as rural: --config.data.sample=..., which `gair data sample` writes, or the
+set that configs/data/debias.py builds: --config.data.name=streetscapes and
+--config.data.variant=debias.
 
   gair train --config=configs/pretrain/debias.py --workdir=runs/debias
 """

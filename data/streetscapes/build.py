@@ -1,11 +1,16 @@
 """A build from a table to a prepared set: stages in order, each of which goes on where it was."""
 
+import contextlib
 import pathlib
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
+from rich import console
+
 from gair_jax.builders.streetscapes import (
-    forecast,
+    check,
+    costs,
     pack,
     pair,
     photos_fetch,
@@ -20,7 +25,8 @@ from gair_jax.config import InputError
 
 # Those before `pair` are shared by workers; the others need what all of them did.
 SHARED = ('plan', 'search', 'select', 'fetch-scenes', 'fetch-photos')
-STAGES = (*SHARED, 'pair', 'pack')
+STAGES = (*SHARED, 'pair', 'pack', 'check')
+QUIET = ('plan', 'pair')
 
 
 class Done(NamedTuple):
@@ -30,12 +36,16 @@ class Done(NamedTuple):
     said: what it did, for a person.
     failed: keys that may be had by the next run.
     stopped: the signal that ended it; '' if it was done.
+    faults: what `check` found to be wrong, a sentence each.
+    card: folder of the tables that `check` wrote; of other stages ''.
     """
 
     stage: str
     said: str
     failed: int = 0
     stopped: str = ''
+    faults: tuple[str, ...] = ()
+    card: str = ''
 
 
 class Job(NamedTuple):
@@ -43,7 +53,7 @@ class Job(NamedTuple):
 
     settings: of the build. out: its folder. data_dir: of prepared sets. worker, workers: which
     share is done, of how many. processes: that pack. allow_failed: pair and pack without photos and
-    scenes that may still be had.
+    scenes that may still be had. beam: options for Beam, which then makes the chunks of `pack`.
     """
 
     settings: StreetscapesConfig
@@ -53,6 +63,7 @@ class Job(NamedTuple):
     workers: int = 1
     processes: int = 1
     allow_failed: bool = False
+    beam: str = ''
 
 
 def chosen(names: tuple[str, ...], workers: int) -> tuple[str, ...]:
@@ -80,30 +91,33 @@ def run(job: Job, stages: tuple[str, ...]) -> Iterator[Done]:
     Raises:
       InputError: something cannot be used; nothing is lost, and the same call goes on.
     """
+    # All at once: what the last stage refuses would otherwise show after days of fetching.
+    scenes_source.check(job.settings.scenes)
+    photos_fetch.check(job.settings.photos)
+    pack.check(job.settings)
     failed = 0
     for stage in stages:
         if stage == 'pair' and failed and not job.allow_failed:
             return
-        done = _RUN[stage](job)
+        with _busy(stage):
+            done = _RUN[stage](job)
         failed += done.failed
         yield done
         if done.stopped:
             return
 
 
-def costs(job: Job) -> str:
-    """Plans, and says what the rest will cost at most: requests, bytes, hours and disk."""
+def _busy(stage: str) -> contextlib.AbstractContextManager[object]:
+    """A mark that moves on a terminal, for the stages without a bar of their own."""
+    if stage not in QUIET or not sys.stderr.isatty():
+        return contextlib.nullcontext()
+    return console.Console(stderr=True).status(stage)
+
+
+def forecast(job: Job) -> str:
+    """Plans, and says what the rest costs at most, beside what was spent already."""
     counts = plan.plan(job.settings, job.out)
-    photos, tiles = plan_files.photos(job.out), plan_files.tiles(job.out)
-    rows = forecast.forecast(job.settings, forecast.amounts(job.settings, photos, tiles))
-    lines = [
-        f'{_listed(counts)}; at most:',
-        f'{"":<30}{"requests":>12}{"GB":>10}{"hours":>9}{"GB disk":>10}',
-    ]
-    for row in rows:
-        cells = (f'{row.requests:>12,}', f'{row.fetched / 1e9:>10.2f}', f'{row.hours:>9.2f}')
-        lines.append(f'{row.item:<30}{"".join(cells)}{row.disk / 1e9:>10.2f}')
-    return '\n'.join(lines)
+    return f'{_listed(counts)}; {costs.text(job.settings, job.out, job.data_dir)}'
 
 
 def _plan(job: Job) -> Done:
@@ -136,8 +150,16 @@ def _pair(job: Job) -> Done:
 
 
 def _pack(job: Job) -> Done:
-    made = pack.pack(job.settings, job.out, data_dir=job.data_dir, workers=job.processes)
+    made = pack.pack(
+        job.settings, job.out, data_dir=job.data_dir, workers=job.processes, beam=job.beam
+    )
     return Done('pack', str(made))
+
+
+def _check(job: Job) -> Done:
+    found = check.check(job.settings, job.out, job.data_dir)
+    said = f'{_listed(found.counts)}; {found.card}'
+    return Done('check', said, faults=tuple(found.faults), card=str(found.card))
 
 
 def _listed(counts: Mapping[str, int]) -> str:
@@ -153,4 +175,5 @@ _RUN: dict[str, Callable[[Job], Done]] = {
     'fetch-photos': _photos,
     'pair': _pair,
     'pack': _pack,
+    'check': _check,
 }

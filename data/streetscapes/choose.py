@@ -96,23 +96,35 @@ def thinned(rows: pd.DataFrame, side: float) -> Bool[np.ndarray, ' n']:
 def quotas(counts: pd.Series, places: PlacesConfig) -> pd.Series:
     """Photos to take of each city, of those it has.
 
-    With `spread` the sum is per_city x cities if there are so many photos: the level to which
-    cities are filled rises until what short ones lack is made up. Where it cannot be met by one
-    level, the cities that come first in the order of their hash give one photo more.
+    With `spread` the sum is per_city x cities if there are so many photos (`filled`).
 
     Args:
       counts: photos that each city has, by its id.
       places: per_city, spread and seed.
     """
-    have = counts.to_numpy()
     if not places.per_city:
         return counts
     if not places.spread:
         return counts.clip(upper=places.per_city)
-    wanted = min(places.per_city * len(have), int(have.sum()))
+    return filled(counts, places.per_city * len(counts), places.seed)
+
+
+def filled(counts: pd.Series, wanted: int, seed: int) -> pd.Series:
+    """How many to take of each group so that they are `wanted` in all, as evenly as can be.
+
+    The level to which groups are filled rises until what short ones lack is made up. Where it
+    cannot be met by one level, the groups that come first in the order of their hash give one more.
+
+    Args:
+      counts: what each group has, by its name.
+      wanted: in all; fewer are taken if there are not so many.
+      seed: of the order.
+    """
+    have = counts.to_numpy()
+    wanted = min(wanted, int(have.sum()))
     level = _level(have, wanted)
     taken = np.minimum(have, level)
-    order = np.array([keys.order(places.seed, city) for city in counts.index], np.uint64)
+    order = np.array([keys.order(seed, name) for name in counts.index], np.uint64)
     can_give = np.argsort(order, kind='stable')
     can_give = can_give[have[can_give] > level]
     taken[can_give[: wanted - taken.sum()]] += 1

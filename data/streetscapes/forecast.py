@@ -2,7 +2,7 @@
 
 With T tiles, D dates a tile, P photos planned and P' stored (a panorama gives several views):
 
-    windows          = T D                       D: scenes of a month x months, or `most_dates`
+    windows          = T D                       D: scenes of a period x periods, or `most_dates`
     range requests   = 41 T D                    10 bands, nothing cached, tuned GDAL
     scene bytes      = (15.3 MB at a tile of 246 px, 20.3 MB at 436 px, linear between) T D
     packed bytes     = 0.4 x raw                 20 bytes a pixel: 10 bands of 16 bits
@@ -12,7 +12,7 @@ With T tiles, D dates a tile, P photos planned and P' stored (a panorama gives s
 The constants were measured: windows of 10 bands of Cloud-Optimized GeoTIFFs with 1,024-pixel blocks
 on a loopback server, and 25 published photos. Block overhead rules, so bytes grow by tiles and
 dates and hardly by pixels. Widths and sides in between follow a power law through the two. All of
-it is an upper bound: clouds leave months without a scene, and photos are gone.
+it is an upper bound: clouds leave periods without a scene, and photos are gone.
 """
 
 import datetime
@@ -22,7 +22,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from gair_jax.builders.streetscapes import layouts
+from gair_jax.builders.streetscapes import keys, layouts, periods
 from gair_jax.builders.streetscapes.layouts import Tile
 from gair_jax.builders.streetscapes.settings import ScenesConfig, StreetscapesConfig, TilesConfig
 from gair_jax.config import InputError
@@ -37,6 +37,10 @@ RAW_BYTES = 20  # of a pixel
 PACKED, DEFLATED = 0.4, 0.42  # of raw
 FETCHED_BYTES = ((1024, 232e3), (2048, 523e3))  # by width of a photo, pixels
 STORED_BYTES = ((256, 38e3), (336, 63e3))  # by shorter side of a photo, pixels
+
+# Lines of a forecast.
+SEARCH, SCENES, WORK = 'search', 'scenes', 'scenes, work of one process'
+PHOTOS, PACKED_SCENES, PACKED_PHOTOS = 'photos', 'packed scenes', 'packed photos'
 
 
 class Row(NamedTuple):
@@ -57,8 +61,8 @@ class Amounts(NamedTuple):
     """What of a plan counts for its cost.
 
     tiles: number. side: their mean side, pixels (root of the mean area). packed_pixels: of all
-    chips of a date, or of all tiles where they stay whole. photos: planned. views: images they
-    give.
+    chips of a date, or of all tiles where they stay whole. photos: planned; places that were drawn
+    have none. views: images they give.
     """
 
     tiles: int
@@ -71,14 +75,15 @@ class Amounts(NamedTuple):
 def amounts(settings: StreetscapesConfig, photos: pd.DataFrame, tiles: dict[str, Tile]) -> Amounts:
     """The amounts of a plan (`plan_files.photos`, `plan_files.tiles`) without its reserve."""
     planned = photos[~photos['reserve']]
+    shot = planned[planned['source'] != keys.PLACE]
     pixels = sum(tile.width * tile.height for tile in tiles.values())
-    panoramas = int(planned['panorama'].sum())
+    panoramas = int(shot['panorama'].sum())
     return Amounts(
         tiles=len(tiles),
         side=math.sqrt(pixels / max(len(tiles), 1)),
         packed_pixels=_packed_pixels(settings.tiles, planned, tiles),
-        photos=len(planned),
-        views=len(planned) + panoramas * (settings.photos.views - 1),
+        photos=len(shot),
+        views=len(shot) + panoramas * (settings.photos.views - 1),
     )
 
 
@@ -86,8 +91,8 @@ def forecast(settings: StreetscapesConfig, of: Amounts) -> list[Row]:
     """The cost of each part of a build, at most.
 
     Raises:
-      InputError: the days of the scenes are no days, or in the wrong order, or photos are asked
-        for at no rate.
+      InputError: the days of the scenes are no days, or in the wrong order, there is no such
+        period, or photos are asked for at no rate.
     """
     if not settings.photos.rate > 0:
         raise InputError(f'photos.rate: expected more than 0, found {settings.photos.rate}.')
@@ -98,26 +103,30 @@ def forecast(settings: StreetscapesConfig, of: Amounts) -> list[Row]:
     stored = of.views * (_by_power(side, STORED_BYTES) if side else photo)
     at_rate = of.photos / settings.photos.rate / 3600
     raw = RAW_BYTES * of.side**2 * windows
-    return [
-        Row('search', requests=of.tiles * _pages(settings.scenes)),
-        Row('scenes', windows * RANGES, fetched, fetched / BYTES_A_SECOND / 3600, DEFLATED * raw),
-        Row('scenes, work of one process', hours=windows * WINDOW_SECONDS / 3600),
-        Row('photo metadata', of.photos, hours=at_rate),
-        Row('photos', of.photos, of.photos * photo, at_rate, stored),
-        Row('packed scenes', disk=PACKED * RAW_BYTES * of.packed_pixels * dates(settings.scenes)),
-        Row('packed photos', disk=stored),
+    packed = PACKED * RAW_BYTES * of.packed_pixels * dates(settings.scenes)
+    scenes = [
+        Row(SEARCH, requests=of.tiles * _pages(settings.scenes)),
+        Row(SCENES, windows * RANGES, fetched, fetched / BYTES_A_SECOND / 3600, DEFLATED * raw),
+        Row(WORK, hours=windows * WINDOW_SECONDS / 3600),
+        Row(PACKED_SCENES, disk=packed),
     ]
+    shot = [
+        # One for its metadata and one for its picture, at two hosts side by side.
+        Row(PHOTOS, 2 * of.photos, of.photos * photo, at_rate, stored),
+        Row(PACKED_PHOTOS, disk=stored),
+    ]
+    return scenes + (shot if of.photos else [])
 
 
 def dates(scenes: ScenesConfig) -> int:
     """Scenes of a tile at most.
 
     Raises:
-      InputError: `start` or `end` is no day, or the end is before the start.
+      InputError: `start` or `end` is no day, the end is before the start, or there is no such
+        period.
     """
     start, end = _days(scenes)
-    months = (end.year - start.year) * 12 + end.month - start.month + 1
-    most = months * scenes.per_month
+    most = periods.count(start, end, scenes.period) * scenes.per_period
     return min(most, scenes.most_dates) if scenes.most_dates else most
 
 

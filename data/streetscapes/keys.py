@@ -6,6 +6,7 @@ Both depend on the key (and the seed) alone, so rows that a table gains or loses
 import hashlib
 
 BITS = 64
+PLACE = 'place'  # source of a row without a photo: it was drawn, and no service knows it
 
 
 def order(seed: int, key: str) -> int:

@@ -7,6 +7,7 @@ true after any death of the process, and a death costs at most the keys in fligh
 """
 
 import collections
+import contextlib
 import fcntl
 import heapq
 import itertools
@@ -28,7 +29,8 @@ _SCHEMA = """
 create table if not exists entries (
   key text primary key, state text not null, reason text not null, tries integer not null,
   sha256 text not null, size integer not null, record text not null
-) without rowid
+) without rowid;
+create table if not exists spent (name text primary key, amount real not null) without rowid;
 """
 
 
@@ -71,7 +73,7 @@ class Ledger:
             self._db.execute('pragma journal_mode = wal')
             # A crash of the machine may take the last rows along, never the file: they are redone.
             self._db.execute('pragma synchronous = normal')
-            self._db.execute(_SCHEMA)
+            self._db.executescript(_SCHEMA)
         except (OSError, sqlite3.Error) as error:
             raise InputError(f'{path}: cannot be opened as a ledger: {error}.') from error
 
@@ -95,16 +97,15 @@ class Ledger:
 
     def add(self, keys: Iterable[str]) -> None:
         """Adds keys as todo; those that are there stay as they are."""
-        self._write()
         rows = ((key, 'todo', '', 0, '', 0, '{}') for key in keys)
-        with self._db:
+        with self._writing(), self._db:
             self._db.execute('begin')
             self._db.executemany('insert or ignore into entries values (?,?,?,?,?,?,?)', rows)
 
     def begin(self) -> None:
         """At the start of a run: what failed is to be tried again."""
-        self._write()
-        self._db.execute("update entries set state = 'todo' where state = 'failed'")
+        with self._writing():
+            self._db.execute("update entries set state = 'todo' where state = 'failed'")
 
     def todo(self) -> list[str]:
         """Keys that are to be done, in order of key."""
@@ -132,14 +133,34 @@ class Ledger:
           record: JSON.
         """
         assert state in STATES[1:], state
-        self._write()
-        found = self._db.execute(
-            'update entries set state = ?, reason = ?, tries = tries + 1, sha256 = ?, size = ?, '
-            'record = ? where key = ?',
-            (state, reason, sha256, size, json.dumps(dict(record), sort_keys=True), key),
-        )
+        with self._writing():
+            found = self._db.execute(
+                'update entries set state = ?, reason = ?, tries = tries + 1, sha256 = ?, '
+                'size = ?, record = ? where key = ?',
+                (state, reason, sha256, size, json.dumps(dict(record), sort_keys=True), key),
+            )
         if not found.rowcount:
             raise KeyError(key)
+
+    def spend(self, **amounts: float) -> None:
+        """Adds to what the worker has spent: `seconds`, `requests`, `fetched` (bytes).
+
+        A death may lose what was spent since the last call, so sums are lower bounds.
+        """
+        with self._writing():
+            self._db.executemany(
+                'insert into spent values (?, ?) on conflict do update set amount = amount + ?',
+                [(name, amount, amount) for name, amount in amounts.items()],
+            )
+
+    def spent(self) -> dict[str, float]:
+        """What the worker has spent over all its runs, by name."""
+        return dict(self._db.execute('select name, amount from spent'))
+
+    def size(self) -> int:
+        """Bytes of all files that are kept."""
+        rows = self._db.execute("select total(size) from entries where state = 'kept'")
+        return int(rows.fetchone()[0])
 
     def get(self, key: str) -> Entry:
         """The entry of a key; KeyError if it was never added."""
@@ -172,8 +193,17 @@ class Ledger:
             kinds[reason.partition(': ')[0]] += count
         return dict(sorted(kinds.items(), key=lambda kind: (-kind[1], kind[0])))
 
-    def _write(self) -> None:
-        """Claims the ledger for this process; the claim ends with it, whatever ends it."""
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Claims the ledger for this process, and says in a sentence what cannot be written."""
+        self._claim()
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise InputError(f'{self._path}: cannot be written: {error}.') from error
+
+    def _claim(self) -> None:
+        """The claim ends with the process, whatever ends it."""
         if self._lock:
             return
         file = self._path.with_suffix('.lock').open('w')
@@ -182,7 +212,8 @@ class Ledger:
         except BlockingIOError as error:
             file.close()
             raise InputError(
-                f'{self._path}: another process writes this ledger: is this worker started twice?'
+                f'{self._path}: another process writes this ledger: this worker may have been '
+                'started twice.'
             ) from error
         self._lock.append(file)
 

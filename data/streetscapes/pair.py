@@ -1,11 +1,12 @@
 """The stage `pair`: each photo that was fetched gets its tile, its chip and its dates, or a reason.
 
-pair/photos.parquet    a row a packed photo; of a panorama one for each view
+pair/photos.parquet    a row a packed photo; of a panorama one for each view; or a drawn place
 pair/dropped.parquet   photos that were fetched and cannot be used
 pair/scenes.parquet    the dates of each tile that are there
 
 A photo lies on the tile that the plan gave it, by containment and in float64. What is still to be
 fetched, or failed and may be had by another run, is refused: a later pack would be another set.
+Places without photos come straight from the plan: nothing of them is fetched but their tiles.
 Photos are sorted by tile, so that a tile's rows are read without the others.
 """
 
@@ -20,7 +21,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet
 
-from gair_jax.builders.streetscapes import chips, ledger, plan_files, scenes_fetch
+from gair_jax.builders.streetscapes import chips, keys, ledger, plan_files, scenes_fetch
 from gair_jax.builders.streetscapes import photos_files as files
 from gair_jax.builders.streetscapes.layouts import Tile
 from gair_jax.builders.streetscapes.ledger import Entry
@@ -28,7 +29,10 @@ from gair_jax.builders.streetscapes.settings import StreetscapesConfig
 from gair_jax.config import InputError
 
 FOLDER = 'pair'
-PLANNED = ('key', 'lon', 'lat', 'datetime', 'city_id', 'tile')  # what is needed of the plan
+# What is needed of the plan.
+PLANNED = ('key', 'source', 'lon', 'lat', 'datetime', 'city_id', 'tile', 'block')
+# The notice that the licence of Sentinel data asks for, of those changed to other formats.
+COPERNICUS = 'contains modified Copernicus Sentinel data'
 NO_SCENE = 'no scene of its tile'
 OUTSIDE = 'outside its tile'
 PHOTOS = pa.schema(
@@ -47,6 +51,7 @@ PHOTOS = pa.schema(
         'page': pa.string(),
         'city_id': pa.string(),
         'tile': pa.string(),
+        'block': pa.string(),
         'column': pa.int64(),
         'row': pa.int64(),
     }
@@ -76,7 +81,7 @@ def pair(
 
     Returns:
       Numbers of `photos` that are packed, of `views` (their files) and of `scenes`; of photos
-      `dropped` here.
+      `dropped` here; and, if there are any, of `places` without photos.
 
     Raises:
       InputError: a setting cannot be, or something is still to be fetched or failed.
@@ -86,30 +91,34 @@ def pair(
     dated = set(scenes['tile'])
     rows: list[dict[str, Any]] = []
     dropped: list[dict[str, str]] = []
-    for entry, planned in _kept(out, allow_failed):
+    for planned, views in _there(out, allow_failed):
         tile = tiles[planned['tile']]
         reason = _reason(planned, tile, dated)
         if reason:
-            dropped.append({'key': entry.key, 'reason': reason})
+            dropped.append({'key': planned['key'], 'reason': reason})
         else:
-            rows.extend(_views(entry, planned, tile, settings))
+            where = _where(planned, tile, settings)
+            rows.extend({**view, **where} for view in views)
     if not rows:
-        raise InputError(f'{out}: no photo was fetched that lies on a tile with a scene.')
+        raise InputError(f'{out}: no photo or place is there that lies on a tile with a scene.')
     rows.sort(key=lambda row: (row['tile'], row['id']))
     rows = [{'number': number, **row} for number, row in enumerate(rows, 1)]
     _write(out, {'photos': rows, 'dropped': dropped, 'scenes': scenes.to_dict('records')})
-    keys = {row['key'] for row in rows}
-    return {
-        'photos': len(keys), 'views': len(rows), 'scenes': len(scenes), 'dropped': len(dropped),
-    }  # fmt: skip
+    return _counted(rows, scenes=len(scenes), dropped=len(dropped))
 
 
-def read(out: pathlib.Path, name: str) -> pd.DataFrame:
-    """A table of the stage; InputError where there is none."""
+def read(out: pathlib.Path, name: str, columns: Sequence[str] = ()) -> pd.DataFrame:
+    """A table of the stage, or some of its columns; InputError where there is none."""
+    path = path_of(out, name)
+    return pa.parquet.read_table(path, columns=list(columns) or None).to_pandas()
+
+
+def path_of(out: pathlib.Path, name: str) -> pathlib.Path:
+    """The file of a table of the stage; InputError where there is none."""
     path = out / FOLDER / f'{name}.parquet'
     if not path.exists():
         raise InputError(f'{out}: expected pairs, found none: the stage pair comes first.')
-    return pa.parquet.read_table(path).to_pandas()
+    return path
 
 
 def _scenes(out: pathlib.Path, allow_failed: bool) -> pd.DataFrame:
@@ -125,13 +134,26 @@ def _scenes(out: pathlib.Path, allow_failed: bool) -> pd.DataFrame:
     return table.sort_values(['tile', 'date'], ignore_index=True)
 
 
-def _kept(out: pathlib.Path, allow_failed: bool) -> Iterator[tuple[Entry, dict[str, Any]]]:
-    """What the ledger and the plan say of each photo that is there, by key."""
+def _counted(rows: list[dict[str, Any]], **more: int) -> dict[str, int]:
+    photos = [row['key'] for row in rows if row['file']]
+    places = len(rows) - len(photos)
+    counts = {'photos': len(set(photos)), 'views': len(photos), **more}
+    return {'places': places, **counts} if places else counts
+
+
+def _there(
+    out: pathlib.Path, allow_failed: bool
+) -> Iterator[tuple[dict[str, Any], list[dict[str, Any]]]]:
+    """What the plan says of each photo that was fetched and of each place, and its views."""
     rows = plan_files.photos(out)[list(PLANNED)]
     planned = dict(zip(rows['key'], rows.itertuples(index=False), strict=True))
     for entry in _settled(out, files.STAGE, allow_failed):
         if entry.state == 'kept':
-            yield entry, planned[entry.key]._asdict()
+            of = planned[entry.key]._asdict()
+            yield of, list(_views(entry, of))
+    for row in planned.values():
+        if row.source == keys.PLACE:
+            yield row._asdict(), [_no_view(row.key)]
 
 
 def _settled(out: pathlib.Path, stage: str, allow_failed: bool) -> Iterator[Entry]:
@@ -166,12 +188,8 @@ def _reason(planned: dict[str, Any], tile: Tile, dated: set[str]) -> str:
     return '' if inside else OUTSIDE
 
 
-def _views(
-    entry: Entry, planned: dict[str, Any], tile: Tile, settings: StreetscapesConfig
-) -> Iterator[dict[str, Any]]:
-    """A row of `PHOTOS` for each file of a photo."""
-    pixel_xy = tile.pixel_xy(_lonlat(planned))
-    column, row = chips.corners(pixel_xy, tile, settings.tiles)[0].tolist()
+def _views(entry: Entry, planned: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """For each file of a photo, what a row of `PHOTOS` says of it."""
     record = entry.record
     for number, view in enumerate(record['files']):
         heading = view['heading']
@@ -180,16 +198,24 @@ def _views(
             'key': entry.key,
             'file': view['file'],
             'sha256': view['sha256'],
-            'lon': planned['lon'],
-            'lat': planned['lat'],
             'heading': float('nan') if heading is None else heading,
             'date': record['captured_at'] or planned['datetime'],
             **{name: record[name] for name in ('licence', 'creator', 'page')},
-            'city_id': planned['city_id'],
-            'tile': tile.key,
-            'column': column,
-            'row': row,
         }
+
+
+def _no_view(key: str) -> dict[str, Any]:
+    """What a row says of a place: the licence is that of its tile."""
+    texts = dict.fromkeys(('file', 'sha256', 'date', 'creator', 'page'), '')
+    return {**texts, 'id': key, 'key': key, 'heading': float('nan'), 'licence': COPERNICUS}
+
+
+def _where(planned: dict[str, Any], tile: Tile, settings: StreetscapesConfig) -> dict[str, Any]:
+    """What a row of `PHOTOS` says of where a photo or place lies."""
+    pixel_xy = tile.pixel_xy(_lonlat(planned))
+    column, row = chips.corners(pixel_xy, tile, settings.tiles)[0].tolist()
+    of_plan = {name: planned[name] for name in ('lon', 'lat', 'city_id', 'block')}
+    return {**of_plan, 'tile': tile.key, 'column': column, 'row': row}
 
 
 def _lonlat(planned: dict[str, Any]) -> np.ndarray:

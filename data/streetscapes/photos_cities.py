@@ -51,7 +51,7 @@ class Cities:
         name = name.where(name != '', photos['city'].astype(str))
         reserved = name.isin(name[photos['reserve']].unique())
         name = ('city:' + name).where(reserved, photos['key'])
-        mine = name.map(lambda text: keys.worker_of(text, workers) == worker)
+        mine = name.map(lambda text: keys.worker_of(text, workers) == worker).astype(bool)
         rows = photos[mine].assign(name=name[mine])
         rows = rows.sort_values(['name', 'reserve', 'order', 'key'])
         columns = zip(rows['name'], rows['key'], rows['reserve'], strict=True)

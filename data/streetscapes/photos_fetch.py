@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from gair_jax.builders.streetscapes import ledger, photos_files, photos_make, photos_requests
+from gair_jax.builders.streetscapes import keys, ledger, photos_files, photos_make, photos_requests
 from gair_jax.builders.streetscapes.photos_cities import Cities
 from gair_jax.builders.streetscapes.photos_loop import Loop
 from gair_jax.builders.streetscapes.photos_mapillary import WIDTHS
@@ -78,13 +78,16 @@ def fetch(
         be written.
     """
     config, out = settings.photos, pathlib.Path(out)
-    _check(config, worker, workers)
+    check(config)
+    _check_share(worker, workers)
     rows, how = _read(photos), _how(settings)
     photos_files.agree(out, dataclasses.asdict(how))
     removed = photos_files.removed_ids(config.removed)
     path = out / 'ledgers' / f'{photos_files.STAGE}-{worker}.sqlite'
     with ledger.Ledger(path) as book:
         book.begin()
+        if rows.empty:  # a plan of drawn places
+            return Report(book.counts(), {}, '')
         photos_files.remove_from(out, book, removed)
         known = {entry.key: entry.state for entry in ledger.merged(photos_files.ledgers(out))}
         share = Share(Cities(rows, worker, workers), book, out, known, removed)
@@ -140,8 +143,8 @@ def _how(settings: StreetscapesConfig) -> photos_make.How:
     )
 
 
-def _check(config: PhotosConfig, worker: int, workers: int) -> None:
-    """Refuses settings that no photo could be fetched with."""
+def check(config: PhotosConfig) -> None:
+    """Raises InputError on settings that no photo could be fetched with."""
     expected = (
         (config.width in WIDTHS, 'width', '256, 1024 or 2048'),
         (config.side >= 0, 'side', '0 or more pixels'),
@@ -155,12 +158,15 @@ def _check(config: PhotosConfig, worker: int, workers: int) -> None:
     for good, name, text in expected:
         if not good:
             raise InputError(f'photos.{name}: expected {text}, found {getattr(config, name)}.')
+
+
+def _check_share(worker: int, workers: int) -> None:
     if not 0 <= worker < workers:
         raise InputError(f'worker: expected 0 to {workers - 1}, found {worker}.')
 
 
 def _read(photos: pd.DataFrame | str | os.PathLike[str]) -> pd.DataFrame:
-    """The rows of a plan; InputError names what is wrong with them."""
+    """The photos of a plan, without drawn places; InputError names what is wrong with its rows."""
     name = 'photos' if isinstance(photos, pd.DataFrame) else str(photos)
     try:
         rows = photos if isinstance(photos, pd.DataFrame) else pd.read_parquet(photos)
@@ -174,6 +180,7 @@ def _read(photos: pd.DataFrame | str | os.PathLike[str]) -> pd.DataFrame:
         raise InputError(
             f'{name}: expected each key once, found {rows["key"][twice].iloc[0]} twice.'
         )
+    rows = rows[rows['source'] != keys.PLACE]
     if (unknown := ~rows['source'].isin(SOURCES)).any():
         raise InputError(
             f'{name}: column source: expected {", ".join(SOURCES)}, '

@@ -1,6 +1,5 @@
-"""Files of photos in a build: their names, how they appear, and how they go."""
+"""Files of photos in a build: their names, how they are made, and how they go."""
 
-import contextlib
 import json
 import os
 import pathlib
@@ -8,7 +7,7 @@ import urllib.parse
 from collections.abc import Mapping
 from typing import Any
 
-from gair_jax.builders.streetscapes import keys, ledger
+from gair_jax.builders.streetscapes import keys, ledger, whole_files
 from gair_jax.config import InputError
 
 STAGE = 'fetch-photos'
@@ -36,19 +35,6 @@ def path_of(key: str, view: int) -> pathlib.Path:
     return pathlib.Path(FOLDER, f'{keys.order(0, key) >> 56:02x}', f'{name}.jpg')
 
 
-def write(path: pathlib.Path, data: bytes) -> None:
-    """The file appears whole or not at all; InputError if it cannot be written."""
-    part = path.with_name(f'.{path.name}.part')
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_bytes(data)
-        os.replace(part, path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
-        raise InputError(f'{path}: cannot be written: {error.strerror}.') from error
-
-
 def delete(out: pathlib.Path, key: str) -> None:
     """Removes whatever files there are of a photo, half-written ones too."""
     for view in range(-1, MOST_VIEWS):
@@ -73,8 +59,12 @@ def removed_ids(path: str) -> frozenset[str]:
     try:
         lines = pathlib.Path(path).read_text(encoding='utf-8').splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f'{path}: cannot be read as a list of ids: {error}.') from error
+        raise InputError(f'{path}: cannot be read as a list of ids: {_reason(error)}.') from error
     return frozenset(line.strip() for line in lines) - {''}
+
+
+def _reason(error: OSError | UnicodeDecodeError) -> str:
+    return error.strerror or '' if isinstance(error, OSError) else 'it is no UTF-8'
 
 
 def is_removed(key: str, ids: frozenset[str]) -> bool:
@@ -109,7 +99,7 @@ def agree(out: pathlib.Path, how: Mapping[str, Any]) -> None:
     except FileNotFoundError:
         # All workers come here at once: each writes a file of its own, and the last one stays.
         mine = path.with_suffix(f'.{os.getpid()}')
-        write(mine, json.dumps(dict(how), indent=1).encode())
+        whole_files.write(mine, json.dumps(dict(how), indent=1).encode())
         os.replace(mine, path)
         return
     except (OSError, ValueError) as error:

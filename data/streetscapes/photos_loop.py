@@ -4,14 +4,27 @@ import asyncio
 import collections
 import contextlib
 import sys
+import time
 from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
+import numpy as np
 from rich import console, progress
 
 from gair_jax.builders.streetscapes import photos_requests
 from gair_jax.builders.streetscapes.photos_one import Photos
 from gair_jax.builders.streetscapes.photos_share import Outcome, Share
 from gair_jax.config import InputError
+
+NOTE_SECONDS = 2.0  # between two notes of what was spent
+
+
+class _Spent(NamedTuple):
+    """Time by a clock, requests and bytes so far."""
+
+    clock: float
+    requests: int
+    fetched: int
 
 
 class Loop:
@@ -29,6 +42,7 @@ class Loop:
         self._waiting: collections.deque[str] = collections.deque()
         self._flying: set[asyncio.Task[Outcome]] = set()
         self._fatal: list[InputError] = []
+        self._noted = _Spent(time.monotonic(), 0, 0)
         self.stopped = ''
 
     def stop(self, why: str) -> None:
@@ -54,7 +68,9 @@ class Loop:
                 while self._start(connections):
                     settled, new = self._settle(await self._landed())
                     advance(settled, new)
+                    self._note(NOTE_SECONDS)
         finally:
+            self._note(0.0)
             for task in self._flying:
                 task.cancel()
             await asyncio.gather(*self._flying, return_exceptions=True)
@@ -68,6 +84,14 @@ class Loop:
             key = self._waiting.popleft()
             self._flying.add(asyncio.create_task(self._photos.outcome(key)))
         return bool(self._flying)
+
+    def _note(self, every: float) -> None:
+        """Writes down what was spent since the last time, if that is some seconds ago."""
+        now = _Spent(time.monotonic(), self._client.requests, self._client.fetched)
+        seconds, requests, fetched = np.subtract(now, self._noted)
+        if seconds >= every:
+            self._share.spend(seconds=seconds, requests=requests, fetched=fetched)
+            self._noted = now
 
     async def _landed(self) -> set[asyncio.Task[Outcome]]:
         done, self._flying = await asyncio.wait(self._flying, return_when=asyncio.FIRST_COMPLETED)

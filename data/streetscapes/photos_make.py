@@ -9,7 +9,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-from gair_jax.builders.streetscapes import keys, photos_files, photos_images, photos_panorama
+from gair_jax.builders.streetscapes import (
+    keys,
+    photos_files,
+    photos_images,
+    photos_panorama,
+    whole_files,
+)
 from gair_jax.builders.streetscapes.photos_requests import LostError
 from gair_jax.builders.streetscapes.photos_source import Facts
 
@@ -94,7 +100,7 @@ def store(out: pathlib.Path, photo: Planned, found: list[Shot]) -> tuple[str, in
     """
     digest, size = hashlib.sha256(), 0
     for shot in found:
-        photos_files.write(out / photos_files.path_of(photo.key, shot.view), shot.picture.jpeg)
+        whole_files.write(out / photos_files.path_of(photo.key, shot.view), shot.picture.jpeg)
         digest.update(shot.picture.jpeg)
         size += len(shot.picture.jpeg)
     return digest.hexdigest(), size

@@ -12,6 +12,7 @@ from gair_jax.builders.streetscapes.photos_kartaview import KartaView
 from gair_jax.builders.streetscapes.photos_mapillary import Mapillary, token_from_environment
 from gair_jax.builders.streetscapes.photos_share import Outcome, lost
 from gair_jax.builders.streetscapes.settings import PhotosConfig
+from gair_jax.config import InputError
 
 
 class Photos:
@@ -68,9 +69,16 @@ class Photos:
     @functools.cached_property
     def _mapillary(self) -> Mapillary:
         # Only now: who has all photos at hand needs no token.
-        url, width = self._config.mapillary_url, self._config.width
-        return Mapillary(self._client, url, width, token_from_environment())
+        url = self._address('mapillary_url')
+        return Mapillary(self._client, url, self._config.width, token_from_environment())
 
     @functools.cached_property
     def _kartaview(self) -> KartaView:
-        return KartaView(self._client, self._config.kartaview_url)
+        return KartaView(self._client, self._address('kartaview_url'))
+
+    def _address(self, name: str) -> str:
+        """The address of a service; InputError where it is none, before every photo fails of it."""
+        url = str(getattr(self._config, name))
+        if not url.startswith(('http://', 'https://')):
+            raise InputError(f'photos.{name}: expected an address with https://, found {url!r}.')
+        return url

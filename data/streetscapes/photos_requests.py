@@ -113,6 +113,7 @@ class Client:
         self._turns: dict[str, photos_limiter.Turns] = {}
         self._threads = concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 1)
         self.stopping = asyncio.Event()
+        self.requests = self.fetched = 0  # bytes of bodies
         # Photos are compressed already.
         headers = {'Accept-Encoding': 'identity', 'User-Agent': 'gair_jax'}
         # One client a connection: the pool of a client looks at every open connection, with two
@@ -218,7 +219,9 @@ class Client:
             await turns.take(self.wait)
             sent = time.time()
             # A body shorter than its Content-Length raises RemoteProtocolError.
+            self.requests += 1
             reply = await self._send(address, headers)
+            self.fetched += len(reply.content)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             return Answer('passing', f'no answer: {type(error).__name__}', b'', 0.0)
         verdict, body = judge(reply.status_code, reply.content), reply.content

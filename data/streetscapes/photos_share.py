@@ -1,7 +1,7 @@
 """What one worker is to fetch, and what it writes down of it."""
 
+import contextlib
 import pathlib
-import sqlite3
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -71,6 +71,11 @@ class Share:
             key = self._cities.replacement(key)
         return self._admit([key] if key else [])
 
+    def spend(self, **amounts: float) -> None:
+        """Adds to what this worker has spent (`Ledger.spend`), if the ledger can be written."""
+        with contextlib.suppress(InputError):
+            self._book.spend(**amounts)
+
     def _state(self, key: str) -> str:
         if photos_files.is_removed(key, self._removed):
             return 'dropped'
@@ -90,7 +95,4 @@ class Share:
 
     def _write(self, outcome: Outcome) -> None:
         key, state, reason, sha256, size, record = outcome
-        try:
-            self._book.settle(key, state, reason=reason, sha256=sha256, size=size, record=record)
-        except sqlite3.Error as error:
-            raise InputError(f'{self._out}: a ledger cannot be written: {error}.') from error
+        self._book.settle(key, state, reason=reason, sha256=sha256, size=size, record=record)

@@ -1,4 +1,4 @@
-"""The first stage: which photos are fetched and which tiles are read, from tables alone.
+"""The first stage: which photos are fetched and which tiles are read, from files at hand alone.
 
 Every row of the table is planned, in reserve, or dropped with a reason (`plan_files`).
 """
@@ -8,7 +8,7 @@ import pathlib
 import numpy as np
 import pandas as pd
 
-from gair_jax.builders.streetscapes import choose, layouts, plan_files, tables
+from gair_jax.builders.streetscapes import choose, layouts, plan_files, settlements, tables
 from gair_jax.builders.streetscapes.layouts import Layout
 from gair_jax.builders.streetscapes.settings import StreetscapesConfig, TilesConfig
 from gair_jax.config import InputError
@@ -27,11 +27,12 @@ def plan(settings: StreetscapesConfig, out: pathlib.Path) -> dict[str, int]:
 
     Returns:
       Numbers of `rows` of the table and of those `planned`, in `reserve` and `dropped`; of `tiles`
-      and `cities` that have planned photos.
+      and `cities` that have planned photos. Of places drawn from a raster also those that are
+      `urban` and `rural`, and how many of each are lacking.
 
     Raises:
-      InputError: the table or a setting cannot be used, no photo is left, nothing can be written,
-        or the folder was planned from another table or by other settings.
+      InputError: the table, the raster or a setting cannot be used, no photo is left, nothing can
+        be written, or the folder was planned from another table or by other settings.
     """
     _check(settings)
     stamp = plan_files.stamp(settings)
@@ -40,9 +41,12 @@ def plan(settings: StreetscapesConfig, out: pathlib.Path) -> dict[str, int]:
     rows = choose.ordered(tables.read(settings.places), settings.places.seed)
     rows['outcome'] = _outcome(rows, settings)
     if not (rows['outcome'] == choose.PLANNED).any():
-        raise InputError(f'{settings.places.table}: no photo is left to plan; {_commonest(rows)}.')
+        path = settings.places.raster or settings.places.table
+        raise InputError(f'{path}: no photo is left to plan; {_commonest(rows)}.')
     rows, layout = _laid(rows, settings.tiles)
     counts = _counted(rows, layout)
+    if settings.places.raster:
+        counts |= _drawn(rows, settings.places.count)
     plan_files.write(out, _files(rows, layout), stamp, counts)
     return counts
 
@@ -85,6 +89,8 @@ def _laid(rows: pd.DataFrame, settings: TilesConfig) -> tuple[pd.DataFrame, Layo
     rows.loc[kept, 'tile'] = keys[layout.of]
     used = set(rows.loc[rows['outcome'] == choose.PLANNED, 'tile'])
     rows.loc[kept & ~rows['tile'].isin(used), 'outcome'] = ALONE
+    # A tile on the border of two blocks goes with one of them.
+    rows['block'] = rows.groupby('tile')['block'].transform('min')
     return rows, layout._replace(tiles=[tile for tile in layout.tiles if tile.key in used])
 
 
@@ -105,6 +111,13 @@ def _counted(rows: pd.DataFrame, layout: Layout) -> dict[str, int]:
         'tiles': len(layout.tiles),
         'cities': len(set(planned['city_id']) - {''}),
     }
+
+
+def _drawn(rows: pd.DataFrame, count: int) -> dict[str, int]:
+    """Places by kind, and how many fewer there are than wanted."""
+    wanted = settlements.wanted(count)
+    found = {kind: int((rows['settlement'] == kind).sum()) for kind in wanted}
+    return found | {f'{kind} lacking': wanted[kind] - found[kind] for kind in wanted}
 
 
 def _files(rows: pd.DataFrame, layout: Layout) -> dict[str, pd.DataFrame]:

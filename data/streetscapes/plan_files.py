@@ -3,7 +3,8 @@
 photos.parquet    photos planned and, marked `reserve`, those that replace what is gone
 tiles.parquet     the tiles that planned photos lie on
 dropped.parquet   every other row of the table, with its reason
-plan.json         settings, digest of the table and counts; written last: with it the plan is whole
+plan.json         settings, digest of the table (or raster) and counts; written last: with it the
+                  plan is whole
 """
 
 import dataclasses
@@ -25,7 +26,8 @@ from gair_jax.builders.streetscapes.settings import StreetscapesConfig
 from gair_jax.config import InputError
 
 FOLDER, WHOLE = 'plan', 'plan.json'
-# As `tables.read` names them; `tile` is its key, `order` the place in the order of taking.
+# As `tables.read` names them; `tile` is its key, `order` the place in the order of taking. Of drawn
+# places `block` is one a tile: no ground is in two.
 PHOTOS = pa.schema(
     {
         'key': pa.string(),
@@ -45,6 +47,8 @@ PHOTOS = pa.schema(
         'tile': pa.string(),
         'order': pa.uint64(),
         'reserve': pa.bool_(),
+        'settlement': pa.string(),
+        'block': pa.string(),
     }
 )
 TILES = pa.schema(
@@ -58,7 +62,7 @@ TILES = pa.schema(
     }
 )
 DROPPED = pa.schema({'row': pa.int64(), 'key': pa.string(), 'reason': pa.string()})
-_CHUNK = 1 << 22  # bytes of a table that are hashed at a time
+_CHUNK = 1 << 22  # bytes of a file that are hashed at a time
 
 
 def photos(out: pathlib.Path) -> pd.DataFrame:
@@ -82,19 +86,35 @@ def dropped(out: pathlib.Path) -> pd.DataFrame:
     return _read(out, 'dropped').to_pandas()
 
 
+def numbers(out: pathlib.Path) -> dict[str, int]:
+    """The counts of a plan; raises as `photos` does."""
+    return _whole(out)['counts']
+
+
+def made_by(out: pathlib.Path) -> dict[str, Any]:
+    """The stamp of a plan; raises as `photos` does."""
+    return _whole(out)['stamp']
+
+
 def stamp(settings: StreetscapesConfig) -> dict[str, Any]:
-    """What a plan depends on: settings by name, and a digest of the table's files.
+    """What a plan depends on: settings by name, and digests of the table's or raster's files.
 
     Raises:
-      InputError: the table is missing.
+      InputError: one of the files is missing.
     """
     places = dataclasses.asdict(settings.places)
+    files = tables.files(settings.places)
+    # By what is in them, wherever they lie.
+    if settings.places.raster:
+        places |= {'raster': _digest(files[:1]), 'strata': [_digest([file]) for file in files[1:]]}
+    else:
+        places['table'] = _digest(files)
+        for name in ('raster', 'strata', 'count', 'blocks'):
+            del places[name]
     return {
         **{f'places.{name}': value for name, value in places.items()},
         'tiles.layout': settings.tiles.layout,
         'tiles.margin': settings.tiles.margin,
-        # By what is in it, wherever it lies.
-        'places.table': _digest(tables.files(settings.places)),
     }
 
 
@@ -104,14 +124,10 @@ def counts(out: pathlib.Path, wanted: dict[str, Any]) -> dict[str, int]:
     Raises:
       InputError: it was made by another `stamp` than `wanted`; names what differs.
     """
-    path = out / FOLDER / WHOLE
-    if not path.exists():
+    if not (out / FOLDER / WHOLE).exists():
         return {}
-    try:
-        found = json.loads(path.read_text(encoding='utf-8'))
-        made, numbers = found['stamp'], found['counts']
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f'{path}: cannot be read as a plan: {error!r}.') from error
+    found = _whole(out)
+    made, counted = found['stamp'], found['counts']
     # Through JSON both: it has no tuples.
     wanted = json.loads(json.dumps(wanted))
     for name in [*wanted, *made]:
@@ -120,14 +136,14 @@ def counts(out: pathlib.Path, wanted: dict[str, Any]) -> dict[str, int]:
                 f'{out}: was planned with {name} {_shown(made, name)}, and now it is '
                 f'{_shown(wanted, name)}: plan into another folder.'
             )
-    return numbers
+    return counted
 
 
 def write(
     out: pathlib.Path,
     rows: dict[str, pd.DataFrame],
     by: dict[str, Any],
-    numbers: dict[str, int],
+    counted: dict[str, int],
 ) -> None:
     """Writes a plan, each file by a temporary name, the one that says that it is whole last.
 
@@ -135,13 +151,13 @@ def write(
       out: folder of the build.
       rows: `photos`, `tiles` and `dropped`, with the columns of their schemas.
       by: its `stamp`.
-      numbers: its counts.
+      counted: its counts.
 
     Raises:
       InputError: nothing can be written there.
     """
     folder = out / FOLDER
-    said = json.dumps({'stamp': by, 'counts': numbers}, indent=1) + '\n'
+    said = json.dumps({'stamp': by, 'counts': counted}, indent=1) + '\n'
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, schema in (('photos', PHOTOS), ('tiles', TILES), ('dropped', DROPPED)):
@@ -155,15 +171,32 @@ def write(
 
 
 def _place(path: pathlib.Path, fill: Callable[[pathlib.Path], object]) -> None:
-    part = path.with_name(f'.{path.name}.part')
+    # Workers that start together all plan, and to the same bytes: each has a part of its own.
+    part = path.with_name(f'.{path.name}.{os.getpid()}.part')
     fill(part)
     os.replace(part, path)
 
 
-def _read(out: pathlib.Path, name: str) -> pa.Table:
-    path = out / FOLDER / f'{name}.parquet'
-    if not (out / FOLDER / WHOLE).exists():
+def _whole(out: pathlib.Path) -> dict[str, Any]:
+    """What says that a plan is whole."""
+    path = _there(out)
+    try:
+        found = json.loads(path.read_text(encoding='utf-8'))
+        return {name: found[name] for name in ('stamp', 'counts')}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f'{path}: cannot be read as a plan: {error!r}.') from error
+
+
+def _there(out: pathlib.Path) -> pathlib.Path:
+    path = out / FOLDER / WHOLE
+    if not path.exists():
         raise InputError(f'{out}: expected a plan, found none: the stage plan comes first.')
+    return path
+
+
+def _read(out: pathlib.Path, name: str) -> pa.Table:
+    _there(out)
+    path = out / FOLDER / f'{name}.parquet'
     try:
         return pa.parquet.read_table(path)
     except (OSError, pa.ArrowException) as error:
@@ -178,11 +211,11 @@ def _digest(paths: list[pathlib.Path]) -> str:
                 while chunk := file.read(_CHUNK):
                     found.update(chunk)
         except OSError as error:
-            raise InputError(f'{path}: no such table.') from error
+            raise InputError(f'{path}: no such file.') from error
     return found.hexdigest()
 
 
 def _shown(by: dict[str, Any], name: str) -> str:
-    if name == 'places.table':
-        return f'of digest {by.get(name)}'
+    if name in ('places.table', 'places.raster') and by.get(name):
+        return f'of digest {by[name]}'
     return repr(by[name]) if name in by else 'unknown'

@@ -5,6 +5,7 @@ in as few ranges as they allow. What GDAL says of a failure may hold the signed 
 never passed on: the server is asked for its status instead.
 """
 
+import itertools
 import logging
 import time
 import urllib.error
@@ -79,13 +80,27 @@ def on_grid(raster: rasterio.DatasetReader, tile: Tile) -> Reading:
     """For each pixel of the tile, the raster's pixel that holds its centre; 0 outside of it."""
     rows, columns, exact = _positions(raster, tile)
     inside = (rows >= 0) & (rows < raster.height) & (columns >= 0) & (columns < raster.width)
-    values = np.zeros((tile.height, tile.width), raster.dtypes[0])
+    values, fetched = np.zeros((tile.height, tile.width), raster.dtypes[0]), 0
     if inside.any():
         top, bottom = int(rows[inside].min()), int(rows[inside].max()) + 1
         left, right = int(columns[inside].min()), int(columns[inside].max()) + 1
         window = raster.read(1, window=((top, bottom), (left, right)))
         values[inside] = window[rows[inside] - top, columns[inside] - left]
-    return Reading(values, exact)
+        fetched = _touched(raster, (top, bottom), (left, right))
+    return Reading(values, exact, fetched)
+
+
+def _touched(
+    raster: rasterio.DatasetReader, rows: tuple[int, int], columns: tuple[int, int]
+) -> int:
+    """Bytes in the file of the blocks that a window touches; GDAL does not count what it asks."""
+    height, width = raster.block_shapes[0]
+    places = itertools.product(
+        range(rows[0] // height, (rows[1] - 1) // height + 1),
+        range(columns[0] // width, (columns[1] - 1) // width + 1),
+    )
+    sizes = (raster.get_tag_item(f'BLOCK_SIZE_{x}_{y}', 'TIFF', bidx=1) for y, x in places)
+    return sum(int(size or 0) for size in sizes)
 
 
 def _positions(

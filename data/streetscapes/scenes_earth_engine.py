@@ -47,7 +47,7 @@ class EarthEngineSource:
         self, collection: str, search: Search, pixels: Pixels, error: type[Exception]
     ) -> None:
         self._collection, self._search, self._pixels = collection, search, pixels
-        self._error = error
+        self._error, self.requests = error, 0
 
     def search(
         self, box: tuple[float, float, float, float], start: str, end: str, most_cloud: float
@@ -57,6 +57,7 @@ class EarthEngineSource:
         # A rectangle whose east is beyond 180 degrees goes over the antimeridian.
         corners = [west, south, east + 360 * (west > east), north]
         after = str(day('end', end) + datetime.timedelta(1))
+        self.requests += 1
         try:
             images = self._search(
                 self._collection, corners, str(day('start', start)), after, most_cloud
@@ -82,7 +83,7 @@ class EarthEngineSource:
         if values.shape != (tile.height, tile.width):
             raise UnreadableError(f'Earth Engine: {item.id} came as {values.shape}')
         kind = np.uint8 if band == SCL else np.uint16
-        return Reading(values.astype(kind), tile.crs == item.extra.get('crs'))
+        return Reading(values.astype(kind), tile.crs == item.extra.get('crs'), values.nbytes)
 
     def _item(self, image: dict[str, Any]) -> Item:
         properties = image['properties']

@@ -1,21 +1,19 @@
 """The chosen scenes of each tile as files: ten bands, uint16, without the offset, one file a date.
 
-A date is a slot of its month: the first slot takes the first pass of the ranking whose files can be
-read, the next one the next. Order matters in two places, and there a slot waits for those before
-it: within a month, and where a scene that may carry the offset is held against dates that cannot.
-So the result is the same however often the stage was stopped.
+A date is a slot of its period (month or season): the first slot takes the first pass of the ranking
+whose files can be read, the next one the next. Order matters in two places, and there a slot waits
+for those before it: within a period, and where a scene that may carry the offset is held against
+dates that cannot. So the result is the same however often the stage was stopped.
 """
 
 import hashlib
 import json
-import os
 import pathlib
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import rasterio
-import rasterio.errors
 from jaxtyping import Float, UInt16
 
 from gair_jax.builders.streetscapes import (
@@ -24,6 +22,7 @@ from gair_jax.builders.streetscapes import (
     scenes_offset,
     scenes_run,
     scenes_select,
+    whole_files,
 )
 from gair_jax.builders.streetscapes.layouts import Tile
 from gair_jax.builders.streetscapes.ledger import FINAL, Ledger
@@ -37,22 +36,21 @@ from gair_jax.builders.streetscapes.scenes_source import (
     UnreadableError,
 )
 from gair_jax.builders.streetscapes.settings import ScenesConfig
-from gair_jax.config import InputError
 
 STAGE = 'fetch-scenes'
 
 
 class Slot(NamedTuple):
-    """A date that is to be fetched: the `place`-th of a month ('2020-05') of a tile, from 0."""
+    """A date that is to be fetched: the `place`-th of a period of a tile, from 0."""
 
     tile: str
-    month: str
+    period: str
     place: int
 
     @property
     def key(self) -> str:
         """Its name in the ledger."""
-        return f'{self.tile}/{self.month}.{self.place}'
+        return f'{self.tile}/{self.period}.{self.place}'
 
 
 class Candidate(NamedTuple):
@@ -104,19 +102,19 @@ class _Plan:
     ) -> None:
         self._tile, self._out, self._source = tile, out, source
         self._most_nodata = most_nodata
-        months = scenes_run.read(scenes_select.select_path(out, tile.key))['months']
+        periods = scenes_run.read(scenes_select.select_path(out, tile.key))['periods']
         items = {item.id: item for item in scenes_select.searched(out, tile.key)}
         self._ranking = {
-            month: [Candidate(r, [items[name] for name in r['items']]) for r in found['ranking']]
-            for month, found in months.items()
+            period: [Candidate(r, [items[name] for name in r['items']]) for r in found['ranking']]
+            for period, found in periods.items()
         }
-        slots = [Slot(tile.key, m, k) for m, found in months.items() for k in range(found['take'])]
-        # Of whole months: a slot also depends on those before it in its month.
-        self._doubtful = {s.month for s in slots if not self._certain(s)}
-        self.slots = sorted(slots, key=lambda slot: (slot.month in self._doubtful, slot))
+        slots = [Slot(tile.key, p, k) for p, found in periods.items() for k in range(found['take'])]
+        # Of whole periods: a slot also depends on those before it in its period.
+        self._doubtful = {s.period for s in slots if not self._certain(s)}
+        self.slots = sorted(slots, key=lambda slot: (slot.period in self._doubtful, slot))
 
     def fetch(self, slot: Slot, ledger: Ledger) -> Outcome:
-        """The first pass of the month that no earlier slot has and that can be read."""
+        """The first pass of the period that no earlier slot has and that can be read."""
         before = self._before(slot)
         if waits := [s.key for s in before if ledger.get(s.key).state not in FINAL]:
             return scenes_run.without('failed', f'waits: for {waits[0]}')
@@ -125,7 +123,7 @@ class _Plan:
         medians = [record['medians'] for record in done if record.get('certain')]
         reference = np.array(medians, np.float64).reshape(-1, len(BANDS))
         passed_over = dict[str, str]()
-        for candidate in self._ranking[slot.month]:
+        for candidate in self._ranking[slot.period]:
             date = candidate.rank['date']
             if date in taken or any(date in r.get('passed_over', {}) for r in done):
                 continue
@@ -138,14 +136,14 @@ class _Plan:
         return _nothing_left(passed_over)
 
     def _certain(self, slot: Slot) -> bool:
-        return all(map(scenes_offset.certain, self._ranking[slot.month][slot.place].items))
+        return all(map(scenes_offset.certain, self._ranking[slot.period][slot.place].items))
 
     def _before(self, slot: Slot) -> list[Slot]:
         """Slots on which this one depends."""
-        same = [s for s in self.slots if s.month == slot.month and s.place < slot.place]
-        if slot.month not in self._doubtful:
+        same = [s for s in self.slots if s.period == slot.period and s.place < slot.place]
+        if slot.period not in self._doubtful:
             return same
-        return [s for s in self.slots if s.month not in self._doubtful] + same
+        return [s for s in self.slots if s.period not in self._doubtful] + same
 
     def _kept(
         self,
@@ -160,14 +158,13 @@ class _Plan:
         name = f'scenes/{self._tile.key}/{date}.tif'
         record = describe(candidate, found, self._tile)
         size = write(self._out / name, found.values, self._tile, record)
-        return scenes_run.kept(
-            {**record, 'file': name, 'passed_over': passed_over}, digest(found.values), size
-        )
+        record |= {'file': name, 'passed_over': passed_over}
+        return scenes_run.kept(record, digest(found.values), size, fetched=found.fetched)
 
 
 def _nothing_left(passed_over: dict[str, str]) -> Outcome:
     said = '; '.join(f'{date} {reason}' for date, reason in passed_over.items())
-    reason = f'no readable scene of the month: {said}' if said else 'no scene left in the month'
+    reason = f'no readable scene of the period: {said}' if said else 'no scene left in the period'
     return Outcome('dropped', reason, '', 0, {'passed_over': passed_over})
 
 
@@ -206,13 +203,10 @@ def write(
     Raises:
       InputError: it cannot be written.
     """
-    part = path.with_name(f'.{path.name}.part')
     form = {'tiled': True, 'blockxsize': 256, 'blockysize': 256, 'compress': 'zstd', 'predictor': 2}
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with rasterio.open(
-            part,
-            'w',
+    # In memory first: what GDAL says of a full disk names no reason, and goes to stderr too.
+    with rasterio.MemoryFile() as memory:
+        with memory.open(
             driver='GTiff',
             dtype='uint16',
             count=len(values),
@@ -226,8 +220,6 @@ def write(
             sink.write(values)
             sink.descriptions = BANDS
             sink.update_tags(**{name: json.dumps(value) for name, value in record.items()})
-        size = part.stat().st_size
-        os.replace(part, path)
-    except (OSError, rasterio.errors.RasterioError) as error:
-        raise InputError(f'{path}: cannot be written: {error}.') from error
-    return size
+        data = bytes(memory.getbuffer())
+    whole_files.write(path, data)
+    return len(data)

@@ -23,12 +23,14 @@ class Mosaic(NamedTuple):
       offsets: of each granule that was read.
       nodata: share of the tile that none of them saw, 0..1.
       exact: False where pixels were moved to the nearest of the tile's grid.
+      fetched: see `scenes_source.Reading`.
     """
 
     values: UInt16[np.ndarray, 'c h w']
     offsets: list[Offset]
     nodata: float
     exact: bool
+    fetched: int
 
 
 def read(
@@ -47,7 +49,7 @@ def read(
       UnreadableError: a file is broken, or it cannot be told whether it carries the offset.
     """
     values = np.zeros((len(BANDS), tile.height, tile.width), np.uint16)
-    missing, offsets, exact = _missing(values), list[Offset](), True
+    missing, offsets, exact, fetched = _missing(values), list[Offset](), True, 0
     for item in items:
         readings = _bands(source, item, tile)
         raw = np.stack([reading.values for reading in readings]).astype(np.uint16)
@@ -55,10 +57,11 @@ def read(
         values = np.where(missing, scenes_offset.subtract(raw, offset.removed), values)
         offsets.append(offset)
         exact = exact and all(reading.exact for reading in readings)
+        fetched += sum(reading.fetched for reading in readings)
         missing = _missing(values)
         if not missing.any():
             break
-    return Mosaic(values, offsets, float(missing.mean()), exact)
+    return Mosaic(values, offsets, float(missing.mean()), exact, fetched)
 
 
 def _bands(source: SceneSource, item: Item, tile: Tile) -> list[Reading]:

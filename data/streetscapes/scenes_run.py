@@ -2,28 +2,30 @@
 
 import contextlib
 import json
-import os
 import pathlib
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
-from types import FrameType
+from types import FrameType, MappingProxyType
 from typing import Any, NamedTuple
 
 from rich import console, progress
 
+from gair_jax.builders.streetscapes import whole_files
 from gair_jax.builders.streetscapes.ledger import Ledger
 from gair_jax.config import InputError
 
 
 class Outcome(NamedTuple):
-    """What became of a key: see `Ledger.settle`."""
+    """What became of a key: see `Ledger.settle`; and what was spent on it: see `Ledger.spend`."""
 
     state: str
     reason: str
     sha256: str
     size: int
     record: Mapping[str, Any]
+    spent: Mapping[str, float] = MappingProxyType({})
 
 
 class Ran(NamedTuple):
@@ -33,9 +35,9 @@ class Ran(NamedTuple):
     stopped: str
 
 
-def kept(record: Mapping[str, Any], sha256: str = '', size: int = 0) -> Outcome:
+def kept(record: Mapping[str, Any], sha256: str = '', size: int = 0, **spent: float) -> Outcome:
     """A key whose file is in place."""
-    return Outcome('kept', '', sha256, size, record)
+    return Outcome('kept', '', sha256, size, record, spent)
 
 
 def without(state: str, reason: str) -> Outcome:
@@ -54,8 +56,10 @@ def run(
         for key in todo:
             if came:
                 break
+            begun = time.monotonic()
             outcome = work(key)
             ledger.settle(key, outcome.state, **_rest(outcome))
+            ledger.spend(seconds=time.monotonic() - begun, **outcome.spent)
             bar.advance(task)
     return Ran(ledger.counts(), came[0] if came else '')
 
@@ -67,13 +71,7 @@ def ledger_path(out: pathlib.Path, stage: str, worker: int) -> pathlib.Path:
 
 def write(path: pathlib.Path, value: Any) -> None:
     """JSON that is there whole or not at all; InputError if it cannot be written."""
-    part = path.with_name(f'.{path.name}.part')
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(json.dumps(value, indent=1), encoding='utf-8')
-        os.replace(part, path)
-    except OSError as error:
-        raise InputError(f'{path}: cannot be written: {error.strerror}.') from error
+    whole_files.write(path, json.dumps(value, indent=1).encode())
 
 
 def read(path: pathlib.Path) -> Any:
@@ -85,7 +83,8 @@ def read(path: pathlib.Path) -> Any:
 
 
 def _rest(outcome: Outcome) -> dict[str, Any]:
-    return {name: value for name, value in outcome._asdict().items() if name != 'state'}
+    fields = outcome._asdict().items()
+    return {name: value for name, value in fields if name not in ('state', 'spent')}
 
 
 @contextlib.contextmanager

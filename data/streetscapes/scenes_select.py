@@ -1,8 +1,8 @@
-"""Which scenes are searched for, and which are taken: the clearest of each month over each tile.
+"""Which scenes are searched for, and which are taken: the clearest of each period over each tile.
 
 A scene of little cloud may have it over the tile, so passes are ranked by what its classification
 (SCL) says of the tile itself. The whole ranking is kept: where a file turns out to be broken, the
-next of the month is taken.
+next of the period is taken.
 """
 
 import concurrent.futures
@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import UInt
 
-from gair_jax.builders.streetscapes import keys, scenes_passes, scenes_run
+from gair_jax.builders.streetscapes import keys, periods, scenes_passes, scenes_run
 from gair_jax.builders.streetscapes.layouts import Tile
 from gair_jax.builders.streetscapes.ledger import Ledger
 from gair_jax.builders.streetscapes.scenes_passes import Pass
@@ -68,7 +68,7 @@ def search(
     A tile without any is dropped; one whose search failed is asked for again by the next run.
 
     Args:
-      settings: which scenes.
+      settings: which scenes; InputError unless their period is one.
       tiles: all tiles of the plan.
       out: folder of the build.
       source: see `scenes_source.source`.
@@ -76,10 +76,10 @@ def search(
       workers: number of shares.
       shown: a bar on a terminal.
     """
-    mine = _mine(tiles, worker, workers)
+    mine = _mine(settings, tiles, worker, workers)
 
     def work(key: str) -> Outcome:
-        box = mine[key].lonlat_box
+        box, before = mine[key].lonlat_box, source.requests
         try:
             found = source.search(box, settings.start, settings.end, settings.most_cloud)
         except SourceError as error:
@@ -87,7 +87,7 @@ def search(
         if not found:
             return scenes_run.without('dropped', 'no scene in the catalogue')
         scenes_run.write(search_path(out, key), [item._asdict() for item in found])
-        return scenes_run.kept({'items': len(found)})
+        return scenes_run.kept({'items': len(found)}, requests=source.requests - before)
 
     with Ledger(scenes_run.ledger_path(out, 'search', worker)) as ledger:
         ledger.add(mine)
@@ -107,22 +107,22 @@ def select(
 ) -> Ran:
     """Ranks the passes over each tile that was searched, in `<out>/select/TILE.json`.
 
-    The file holds `months`: by month how many dates to `take` and the `ranking`, best first; and
-    `dropped`: why the other granules were left out, by id. A tile without a usable pass is dropped.
-    Arguments as of `search`.
+    The file holds `periods`: by month or season how many dates to `take` and the `ranking`, best
+    first; and `dropped`: why the other granules were left out, by id. A tile without a usable pass
+    is dropped. Arguments as of `search`.
     """
-    mine = _mine(tiles, worker, workers)
+    mine = _mine(settings, tiles, worker, workers)
 
     def work(key: str) -> Outcome:
         try:
             found = choose(source, searched(out, key), mine[key], settings)
         except SourceError as error:
             return scenes_run.without('failed', f'classification: {error}')
-        if not found['months']:
+        if not found['periods']:
             kinds = sorted({reason.partition(': ')[0] for reason in found['dropped'].values()})
             return scenes_run.without('dropped', f'no usable scene: {", ".join(kinds)}')
         scenes_run.write(select_path(out, key), found)
-        return scenes_run.kept({'dates': sum(m['take'] for m in found['months'].values())})
+        return scenes_run.kept({'dates': sum(p['take'] for p in found['periods'].values())})
 
     with Ledger(scenes_run.ledger_path(out, 'select', worker)) as ledger:
         ledger.add(key for key in mine if search_path(out, key).exists())
@@ -133,7 +133,7 @@ def select(
 def choose(
     source: SceneSource, items: list[Item], tile: Tile, settings: ScenesConfig
 ) -> dict[str, Any]:
-    """`months` and `dropped` of one tile, see `select`; SourceError if a file did not answer."""
+    """`periods` and `dropped` of one tile, see `select`; SourceError if a file did not answer."""
     found, dropped = scenes_passes.passes(items, tile)
     look = functools.partial(_look, source, tile, settings.most_nodata)
     with concurrent.futures.ThreadPoolExecutor(THREADS) as pool:
@@ -143,15 +143,15 @@ def choose(
         ranked.extend([rank] if not reason else [])
         dropped.update((item.id, reason) for item in one.items if reason)
     ranked = _one_a_date(sorted(ranked, key=_rank), dropped)
-    taken = [list(month)[: settings.per_month] for _, month in _by_month(ranked)]
+    taken = [ranks[: settings.per_period] for _, ranks in _by_period(ranked, settings)]
     best = sorted(itertools.chain.from_iterable(taken), key=_rank)
     chosen = {rank.date for rank in best[: settings.most_dates or len(best)]}
-    months = {}
-    for month, ranks in _by_month(ranked):
+    found_in = {}
+    for period, ranks in _by_period(ranked, settings):
         ranking = [rank._asdict() for rank in ranks]
         take = sum(rank['date'] in chosen for rank in ranking)
-        months[month] = {'take': take, 'ranking': ranking}
-    return {'months': months, 'dropped': dropped}
+        found_in[period] = {'take': take, 'ranking': ranking}
+    return {'periods': found_in, 'dropped': dropped}
 
 
 def shares(scl: UInt[np.ndarray, 'h w']) -> tuple[float, float]:
@@ -175,7 +175,11 @@ def searched(out: pathlib.Path, tile: str) -> list[Item]:
     return [Item(**fields) for fields in scenes_run.read(search_path(out, tile))]
 
 
-def _mine(tiles: Iterable[Tile], worker: int, workers: int) -> dict[str, Tile]:
+def _mine(
+    settings: ScenesConfig, tiles: Iterable[Tile], worker: int, workers: int
+) -> dict[str, Tile]:
+    """The tiles of a worker by key; InputError before anything is asked if the period is none."""
+    periods.check(settings.period)
     return {t.key: t for t in tiles if keys.worker_of(t.key, workers) == worker}
 
 
@@ -202,10 +206,13 @@ def _rank(one: Ranked) -> tuple[float, float, str]:
     return one.cloud, one.scene_cloud, one.items[0]
 
 
-def _by_month(ranked: list[Ranked]) -> list[tuple[str, list[Ranked]]]:
-    """Passes by calendar month, each month's as they were ordered."""
-    months = sorted(ranked, key=lambda one: one.date[:7])
-    return [(m, list(group)) for m, group in itertools.groupby(months, lambda one: one.date[:7])]
+def _by_period(ranked: list[Ranked], settings: ScenesConfig) -> list[tuple[str, list[Ranked]]]:
+    """Passes by month or season, those of each as they were ordered."""
+
+    def period(one: Ranked) -> str:
+        return periods.name(one.date, settings.period)
+
+    return [(p, list(group)) for p, group in itertools.groupby(sorted(ranked, key=period), period)]
 
 
 def _one_a_date(ranked: list[Ranked], dropped: dict[str, str]) -> list[Ranked]:

@@ -66,14 +66,21 @@ class Reading(NamedTuple):
     Attributes:
       values: [height, width] of the tile; 0 where the scene does not reach.
       exact: False where pixels were moved to the nearest of the tile's grid.
+      fetched: bytes that were asked for, without the heads of files.
     """
 
     values: UInt[np.ndarray, 'h w']
     exact: bool
+    fetched: int
 
 
 class SceneSource(Protocol):
-    """Where scenes come from."""
+    """Where scenes come from.
+
+    requests: to the catalogue, so far.
+    """
+
+    requests: int
 
     def search(
         self, box: tuple[float, float, float, float], start: str, end: str, most_cloud: float
@@ -100,11 +107,12 @@ class SceneSource(Protocol):
 
 
 def source(settings: ScenesConfig) -> SceneSource:
-    """The source that the settings name; InputError if there is none of that name."""
-    if settings.source not in SOURCES:
-        raise InputError(
-            f'scenes.source: expected {" or ".join(SOURCES)}, found {settings.source!r}.'
-        )
+    """The source that the settings name.
+
+    Raises:
+      InputError: there is none of that name, or no scene can meet the settings.
+    """
+    check(settings)
     if settings.source == 'earth_engine':
         from gair_jax.builders.streetscapes import scenes_earth_engine
 
@@ -112,6 +120,25 @@ def source(settings: ScenesConfig) -> SceneSource:
     from gair_jax.builders.streetscapes import scenes_stac
 
     return scenes_stac.preset(settings)
+
+
+def check(settings: ScenesConfig) -> None:
+    """Raises InputError on settings that no scene can meet."""
+    if settings.source not in SOURCES:
+        raise InputError(
+            f'scenes.source: expected {" or ".join(SOURCES)}, found {settings.source!r}.'
+        )
+    first, last = day('start', settings.start), day('end', settings.end)
+    expected = (
+        (first <= last, 'end', f'{first} or later'),
+        (settings.most_cloud > 0, 'most_cloud', 'more than 0 per cent'),
+        (0 <= settings.most_nodata <= 1, 'most_nodata', '0 to 1'),
+        (settings.per_period >= 1, 'per_period', '1 or more'),
+        (settings.most_dates >= 0, 'most_dates', '0 or more'),
+    )
+    for good, name, text in expected:
+        if not good:
+            raise InputError(f'scenes.{name}: expected {text}, found {getattr(settings, name)}.')
 
 
 def day(name: str, text: str) -> datetime.date:

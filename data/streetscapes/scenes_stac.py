@@ -81,6 +81,7 @@ class StacSource:
         self._known, self._delay = known, delay
         self._files = scenes_cog.Files(Signer(known.sign, delay), delay)
         self._client: Any = None
+        self.requests = 0
 
     def search(
         self, box: tuple[float, float, float, float], start: str, end: str, most_cloud: float
@@ -155,6 +156,11 @@ class StacSource:
             )
         return found
 
+    def _count(self, request: Any) -> Any:
+        """Counts a request to the catalogue; urllib3 repeats it unseen."""
+        self.requests += 1
+        return request
+
     def _opened(self) -> Any:
         if self._client is None:
             import pystac_client
@@ -169,8 +175,13 @@ class StacSource:
                 status_forcelist=PASSING,
                 allowed_methods=None,
             )
-            io = StacApiIO(timeout=TIMEOUT, max_retries=retries)
-            self._client = pystac_client.Client.open(self._known.url, stac_io=io)
+            # What is given here replaces what the io was made with, its retries aside.
+            self._client = pystac_client.Client.open(
+                self._known.url,
+                stac_io=StacApiIO(max_retries=retries),
+                timeout=TIMEOUT,
+                request_modifier=self._count,
+            )
         return self._client
 
 

@@ -30,6 +30,14 @@ class PlacesConfig:
         0.0, 'run', 'largest distance of the given from the computed position, metres; 0: any'
     )
     seed: int = setting(0, 'run', 'of the order in which photos are taken')
+    raster: str = setting(
+        '', 'run', 'instead of a table: GHS-SMOD, from which places without photos are drawn'
+    )
+    count: int = setting(200_000, 'run', 'raster: places that are drawn, half of them urban')
+    blocks: int = setting(2000, 'run', 'raster: squares of 100 km in which they are drawn')
+    strata: tuple[str, ...] = setting(
+        (), 'run', 'raster: rasters of codes over whose values rural places are spread evenly'
+    )
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -55,7 +63,8 @@ class ScenesConfig:
     end: str = setting('2024-12-31', 'run', 'last day')
     most_cloud: float = setting(20.0, 'run', 'of a scene, per cent')
     most_nodata: float = setting(0.01, 'run', 'of a tile, share')
-    per_month: int = setting(1, 'run', 'scenes of a calendar month and tile')
+    period: str = setting('month', 'run', 'in which scenes compete: month or season (MAM, ..)')
+    per_period: int = setting(1, 'run', 'scenes of a period and tile')
     most_dates: int = setting(0, 'run', 'of a tile, those with least cloud in it; 0: all')
 
 
@@ -86,6 +95,7 @@ class StreetscapesConfig:
     scenes: ScenesConfig = dataclasses.field(default_factory=ScenesConfig)
     photos: PhotosConfig = dataclasses.field(default_factory=PhotosConfig)
     variant: str = setting('default', 'run', 'name of the prepared set')
+    synthetic: bool = setting(False, 'run', 'what the sources give is made up, and the set says so')
     fractions: tuple[float, float, float] = setting(
-        (0.8, 0.1, 0.1), 'run', 'of cities in train, val and test'
+        (0.8, 0.1, 0.1), 'run', 'of cities, or blocks of places, in train, val and test'
     )

@@ -1,13 +1,11 @@
 """Where a build stands, read from its ledgers while it runs or after."""
 
-import collections
-import json
 import pathlib
 
-from gair_jax.builders.streetscapes import build, ledger, plan_files
-from gair_jax.config import InputError
+from gair_jax.builders.streetscapes import build, plan_files, tally
+from gair_jax.builders.streetscapes.tally import Tally
 
-SETTLED = ('kept', 'dropped', 'gone')
+_WIDE = 13  # columns of a stage's name
 
 
 def text(out: pathlib.Path) -> str:
@@ -16,30 +14,30 @@ def text(out: pathlib.Path) -> str:
     Raises:
       InputError: there is no plan.
     """
-    path = out / plan_files.FOLDER / plan_files.WHOLE
-    try:
-        counts = json.loads(path.read_text(encoding='utf-8'))['counts']
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(f'{out}: expected a build with a plan, found none.') from error
-    said = ', '.join(f'{name} {count}' for name, count in counts.items())
-    lines = [f'{"plan":<13} {said}']
+    said = ', '.join(f'{name} {count:,}' for name, count in plan_files.numbers(out).items())
+    left_out = plan_files.dropped(out)['reason'].value_counts().to_dict()
+    lines = [f'{"plan":<{_WIDE}} {said}', *_reasons(left_out)]
     for stage in build.SHARED[1:]:
-        lines.extend(_stage(out, stage))
+        if tally.paths(out, stage):
+            lines.extend(_stage(stage, tally.of(out, stage)))
+        else:
+            lines.append(f'{stage:<{_WIDE}} not begun')
     return '\n'.join(lines)
 
 
-def _stage(out: pathlib.Path, stage: str) -> list[str]:
-    paths = sorted((out / 'ledgers').glob(f'{stage}-*.sqlite'))
-    if not paths:
-        return [f'{stage:<13} not begun']
-    states, reasons, size = collections.Counter[str](), collections.Counter[str](), 0
-    for entry in ledger.merged(paths):
-        states[entry.state] += 1
-        size += entry.size
-        if entry.reason:
-            reasons[f'{entry.state}: {entry.reason.partition(": ")[0]}'] += 1
-    total = states.total()
-    settled = sum(states[state] for state in SETTLED)
-    said = ', '.join(f'{states[state]} {state}' for state in ledger.STATES if states[state])
-    lines = [f'{stage:<13} {settled} of {total} settled: {said}; {size / 1e6:.1f} MB']
-    return lines + [f'{"":<15}{count} {reason}' for reason, count in reasons.most_common()]
+def _stage(stage: str, found: Tally) -> list[str]:
+    total = sum(found.states.values())
+    said = ', '.join(f'{count:,} {state}' for state, count in found.states.items() if count)
+    parts = [f'{found.settled:,} of {total:,} settled: {said}', tally.size_text(found.size)]
+    if fetched := found.spent.get('fetched'):
+        parts.append(f'{tally.size_text(fetched)} fetched')
+    if found.rate:
+        parts.append(f'{found.rate:.3g} a second')
+    if found.left:
+        parts.append(f'{tally.time_text(found.left)} left')
+    said_why = {f'{state}: {kind}': count for (state, kind), count in found.reasons.items()}
+    return [f'{stage:<{_WIDE}} {"; ".join(parts)}', *_reasons(said_why)]
+
+
+def _reasons(found: dict[str, int]) -> list[str]:
+    return [f'{"":<{_WIDE + 2}}{count:,} {reason}' for reason, count in found.items()]

@@ -1,4 +1,4 @@
-"""The table of photos that a build starts from, in one form whatever it was.
+"""The photos that a build starts from, in one form whatever table they are in.
 
 It is a folder of Global Streetscapes' tables (ualsg/global-streetscapes), which go together by
 uuid, or any one CSV or Parquet table with
@@ -8,7 +8,8 @@ uuid, or any one CSV or Parquet table with
     computed_lon, computed_lat, quality, lighting_condition, platform       if it has them
 
 where the last three are what models say of a photo, in Global Streetscapes' words. Ids are read as
-text: those of Mapillary have up to 17 digits, and a float keeps 15.
+text: those of Mapillary have up to 17 digits, and a float keeps 15. Places without photos are drawn
+from a raster (`settlements`) and have the same form.
 """
 
 import pathlib
@@ -21,7 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from gair_jax.builders import columns
-from gair_jax.builders.streetscapes import refusals
+from gair_jax.builders.streetscapes import refusals, settlements
 from gair_jax.builders.streetscapes.settings import PlacesConfig
 from gair_jax.config import InputError
 from gair_jax.geo import sphere
@@ -35,6 +36,7 @@ _NUMBERS = (
     *('lon', 'lat', 'heading', 'width'),
     *('city_lon', 'city_lat', 'computed_lon', 'computed_lat'),
 )
+_DRAWN = ('settlement', 'block')
 _RENAMED = {'id': 'orig_id', 'time': 'datetime'}
 # Global Streetscapes: its tables, with columns of text and of numbers, beside uuid.
 _Columns = tuple[tuple[str, ...], tuple[str, ...]]
@@ -69,20 +71,25 @@ def read(places: PlacesConfig) -> pd.DataFrame:
 
     Returns:
       Columns `row` (1 is the first), `key` ('mapillary:123'), `source` ('mapillary', 'kartaview' or
-      'folder'), `orig_id`, `uuid`, `lon`, `lat` (degrees), `heading` (degrees in [0, 360), nan
-      unknown), `datetime` (ISO 8601; '' unknown, or no such thing), `city`, `city_id`, `city_lon`,
-      `city_lat` (the city's centre, nan unknown), `sequence`, `panorama` (bool), `width` (pixels of
-      the original, 0 unknown), `quality`, `lighting_condition`, `platform`, `moved_m` (metres from
-      the given to the computed place, nan unknown). Texts are '' where unknown.
+      'folder'; 'place': without a photo), `orig_id`, `uuid`, `lon`, `lat` (degrees), `heading`
+      (degrees in [0, 360), nan unknown), `datetime` (ISO 8601; '' unknown, or no such thing),
+      `city`, `city_id`, `city_lon`, `city_lat` (the city's centre, nan unknown), `sequence`,
+      `panorama` (bool), `width` (pixels of the original, 0 unknown), `quality`,
+      `lighting_condition`, `platform`, `moved_m` (metres from the given to the computed place, nan
+      unknown), `settlement` ('urban' or 'rural') and `block` of a place that was drawn. Texts are
+      '' where unknown.
 
     Raises:
       InputError: a table or a column is missing, a column that a setting needs among them, or a
         row cannot be used (`refusals`); it names the row and the column.
     """
     path = files(places)[0]
-    rows = _joined(places) if pathlib.Path(places.table).is_dir() else _one(path, places)
-    rows = _complete(rows.rename(columns=_RENAMED))
-    refusals.check(path, rows)
+    if places.raster:
+        rows = _complete(settlements.draw(places))
+    else:
+        rows = _joined(places) if pathlib.Path(places.table).is_dir() else _one(path, places)
+        rows = _complete(rows.rename(columns=_RENAMED))
+        refusals.check(path, rows)
     rows['heading'] = rows['heading'].where(np.isfinite(rows['heading'])) % 360
     rows['datetime'] = rows['datetime'].where(_is_date(rows['datetime']), '')
     rows['panorama'] = _panorama(path, rows)
@@ -93,15 +100,20 @@ def read(places: PlacesConfig) -> pd.DataFrame:
 
 
 def files(places: PlacesConfig) -> list[pathlib.Path]:
-    """The files that are read, the one whose rows are the photos first.
+    """The files that are read, the one whose rows (or cells) are taken first.
 
     Raises:
-      InputError: none is set, or one is missing.
+      InputError: none is set, a table and a raster are, or one is missing.
     """
     path = pathlib.Path(places.table)
+    if places.table and places.raster:
+        raise InputError('places.raster: expected it or places.table, found both.')
+    if places.raster:
+        return [pathlib.Path(name) for name in (places.raster, *places.strata)]
     if not places.table:
         raise InputError(
-            'places.table: expected a table of photos, or a folder of such, found none.'
+            'places.table: expected a table of photos, or a folder of such, found none; '
+            'places.raster is not set either.'
         )
     if not path.is_dir():
         return [path]
@@ -151,7 +163,7 @@ def _joined(places: PlacesConfig) -> pd.DataFrame:
 
 def _complete(rows: pd.DataFrame) -> pd.DataFrame:
     """The rows with all columns, '' or nan where the table has none, their number and key."""
-    texts = {name: '' for name in map(_rename, _TEXTS) if name not in rows}
+    texts = {name: '' for name in (*map(_rename, _TEXTS), *_DRAWN) if name not in rows}
     rows = rows.assign(**texts, **{name: np.nan for name in _NUMBERS if name not in rows})
     rows['row'] = np.arange(1, len(rows) + 1)
     rows['source'] = rows['source'].str.lower()

@@ -15,8 +15,9 @@ EXAMPLES = """examples:
     --out=builds/my_city
 
 Stages: plan (tables alone), search and select (Sentinel-2 scenes), fetch-scenes, fetch-photos,
-pair, pack. Each goes on where it stopped; what failed in passing is tried again by the same
-command, and only then pair and pack run, unless --allow-failed. Photos of Mapillary need a token
+pair, pack, check (which leaves an attribution table and a card beside the records). Each goes on
+where it stopped; what failed in passing is tried again by the same command, and only then pair and
+those after it run, unless --allow-failed. Photos of Mapillary need a token
 of theirs in the environment variable MAPILLARY_TOKEN. Settings:
 data/streetscapes/settings.py; each is overridden by --config.FIELD=VALUE."""
 
@@ -37,7 +38,15 @@ def add_build(sets: Any) -> None:
     add('--stages', default='', help='which, with , between; without it all')
     add('--worker', default='0/1', help='i/n: this is share i (from 0) of n, up to fetch-photos')
     add('--allow-failed', action='store_true', help='pair and pack without what failed')
-    add('--forecast', action='store_true', help='plan, say what the rest costs at most, and stop')
+    add(
+        '--forecast',
+        action='store_true',
+        help='plan, say what the build costs at most and has cost so far, and stop',
+    )
+    add(
+        '--beam', default='', metavar='OPTIONS',
+        help="Beam makes the chunks of pack: --beam='--runner=... --name=value'",
+    )  # fmt: skip
     parser.set_defaults(takes_overrides=True)
 
 
@@ -49,7 +58,7 @@ def add_status(actions: Any) -> None:
 
 
 def run_build(arguments: argparse.Namespace, overrides: list[str]) -> int:
-    """Runs the stages; 1 if something is left to try again, 75 if a signal stopped it."""
+    """Runs the stages; 1 if something is left to try again or wrong, 75 if a signal stopped it."""
     from gair_jax import config_files
 
     _require_extra()
@@ -57,20 +66,28 @@ def run_build(arguments: argparse.Namespace, overrides: list[str]) -> int:
     from gair_jax.builders.streetscapes.settings import StreetscapesConfig
 
     settings = config_files.load_kind(StreetscapesConfig, arguments.config, overrides)
+    if arguments.beam:  # before days of fetching
+        from gair_jax.builders import beam_chunks
+
+        beam_chunks.check(arguments.beam)
     worker, workers = _share(arguments.worker)
     names = tuple(name.strip() for name in arguments.stages.split(',') if name.strip())
     stages = build.chosen(names, workers)
     job = build.Job(
         settings, pathlib.Path(arguments.out), pathlib.Path(arguments.data_dir), worker, workers,
-        arguments.workers or os.cpu_count() or 1, arguments.allow_failed,
+        arguments.workers or os.cpu_count() or 1, arguments.allow_failed, arguments.beam,
     )  # fmt: skip
     if arguments.forecast:
-        print(build.costs(job))
+        print(build.forecast(job))
         return 0
-    failed = 0
+    failed = faults = 0
     for done in build.run(job, stages):
         print(f'{done.stage}: {done.said}', flush=True)
-        failed += done.failed
+        failed, faults = failed + done.failed, faults + len(done.faults)
+        for fault in done.faults:
+            print(f'gair: {fault}', file=sys.stderr)
+        if done.card:
+            _draw(pathlib.Path(done.card))
         if done.stopped:
             print(f'gair: stopped by {done.stopped}; the same command goes on.', file=sys.stderr)
             return 75
@@ -81,7 +98,14 @@ def run_build(arguments: argparse.Namespace, overrides: list[str]) -> int:
             file=sys.stderr,
         )
         return 1
-    return 0
+    return 1 if faults else 0
+
+
+def _draw(card: pathlib.Path) -> None:
+    """The card that a person reads, from the tables of `check`."""
+    from gair_jax.report import dataset_card
+
+    print(f'card: {dataset_card.write(card)}')
 
 
 def run_status(arguments: argparse.Namespace, rest: list[str]) -> int:

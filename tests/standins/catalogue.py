@@ -36,6 +36,7 @@ class Catalogue:
 
     def __init__(self, scenes, *, block, fail_every, page, most, counts, token_uses):
         self.scenes = {scene.id: scene for scene in scenes}
+        assert len(self.scenes) == len(scenes), 'scenes of one id'
         self.block, self.page, self.most, self.counts = block, page, most, counts
         self.fail_every, self.token_uses = fail_every, token_uses
         self.lock, self.url = threading.Lock(), ''

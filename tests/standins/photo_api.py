@@ -54,6 +54,7 @@ class PhotoApi:
     picture: id -> bytes of its JPEG.
     fault: id -> '' or one of FAULTS, which may end in ' once'.
     camera: id -> camera_type.
+    facts: id -> fields of Mapillary's answer that are others than those of the fixture.
     token: that requests for facts must bring and others must not; '' asks for none.
     limit: requests a second that are answered, 0 for all; a tenth of a second's worth may pile up.
     retry_after: header of the answers to those that are not; '' for none.
@@ -66,13 +67,14 @@ class PhotoApi:
         picture=made,
         fault=by_hash,
         camera=lambda name: 'perspective',
+        facts=lambda name: {},
         token='',
         limit=0.0,
         retry_after='',
         delay=0.0,
     ):
         self.picture, self.fault, self.camera, self.token = picture, fault, camera, token
-        self.limit, self.retry_after, self.delay = limit, retry_after, delay
+        self.facts, self.limit, self.retry_after, self.delay = facts, limit, retry_after, delay
         self.log, self.met, self.leaks = [], collections.Counter(), []
         self.lock, self.url, self.serial = threading.Lock(), '', 0
         self._tokens, self._filled = 0.0, time.monotonic()
@@ -148,7 +150,7 @@ class PhotoApi:
         }.get(fault, (200, ''))
         if status == 200:
             found = json.loads((SHAPES / 'photo_mapillary_image.json').read_text())
-            found |= {'id': name, 'camera_type': self.camera(name)}
+            found |= {'id': name, 'camera_type': self.camera(name), **self.facts(name)}
             for width in (256, 1024, 2048):
                 found[f'thumb_{width}_url'] = self._address(name)
             fields = query['fields'].split(',')  # without it, the service says next to nothing

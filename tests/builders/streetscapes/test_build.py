@@ -37,7 +37,8 @@ def test_a_build_from_a_table_to_a_prepared_set(tmp_path, capsys):
         assert run(tmp_path, served.url) == 0
         said = capsys.readouterr().out
         assert re.findall('^[a-z-]+(?=: )', said, re.M) == [
-            'plan', 'search', 'select', 'fetch-scenes', 'fetch-photos', 'pair', 'pack',
+            'plan', 'search', 'select', 'fetch-scenes', 'fetch-photos', 'pair', 'pack', 'check',
+            'card',
         ]  # fmt: skip
         assert 'streetscapes/default: 4 of 4 rows kept (train 4), 8 tile dates' in said
         asked = served.requests
@@ -80,8 +81,8 @@ def test_a_forecast_asks_nobody(tmp_path, capsys):
     said = capsys.readouterr().out
     assert '4 planned' in said and 'at most' in said
     lines = {line[:30].strip(): line[30:].split() for line in said.splitlines()}
-    # Two cities of 24 dates at most, 41 requests a window; 4 photos.
-    assert lines['scenes'][0] == '1,968' and lines['photos'][0] == '4'
+    # Two cities of 24 dates at most, 41 requests a window; 4 photos of two requests.
+    assert lines['scenes'][0] == '1,968' and lines['photos'][0] == '8'
     assert not (tmp_path / 'out/search').exists()
 
 
@@ -125,4 +126,4 @@ def test_what_an_extra_brings_is_named_where_it_is_missing(tmp_path, capsys, mon
 
 def test_status_needs_a_build(tmp_path, capsys):
     assert cli.main(['data', 'status', str(tmp_path)]) == 2
-    assert 'expected a build with a plan, found none' in capsys.readouterr().err
+    assert 'expected a plan, found none' in capsys.readouterr().err

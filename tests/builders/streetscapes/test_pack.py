@@ -14,12 +14,14 @@ from gair_jax.builders.streetscapes import (
     chips,
     ledger,
     pack,
+    pack_chunks,
     pair,
     photos_fetch,
     photos_files,
     plan,
     plan_files,
     scenes_fetch,
+    scenes_offset,
     scenes_run,
     scenes_select,
     scenes_stac,
@@ -72,10 +74,12 @@ def fetched(made, out, served):
 
 
 def scenes():
+    """Two dates of each city; the second one carries the +1000."""
+    carrying = {'carries': True, 'baseline': '04.00', 'flag': 'no'}
     return [
-        catalogue.scene_around(*place, date, mgrs=name)
+        catalogue.scene_around(*place, date, mgrs=name, **fields)
         for place, name in ((PARIS, '31UDQ'), (OSLO, '32VNM'))
-        for date in DATES
+        for date, fields in zip(DATES, ({}, carrying), strict=True)
     ]
 
 
@@ -142,9 +146,9 @@ def test_every_photo_has_the_pixels_of_its_own_place(build, tmp_path):
     assert len(tiles) == len({acquisition.id for acquisition in tiles})
 
 
-@pytest.mark.parametrize('wrong', ['half a pixel', 'flipped', 'axes'])
+@pytest.mark.parametrize('wrong', ['half a pixel', 'flipped', 'axes', 'offset'])
 def test_the_truth_test_can_fail(build, tmp_path, monkeypatch, wrong):
-    acquisitions = pack._acquisitions
+    acquisitions = pack_chunks.acquisitions_of
 
     def spoilt(*arguments):
         for made in acquisitions(*arguments):
@@ -154,16 +158,30 @@ def test_the_truth_test_can_fail(build, tmp_path, monkeypatch, wrong):
                 bands = ((bands.astype(int) + np.roll(bands, 1, axis=1)) // 2).astype(np.uint16)
             elif wrong == 'flipped':
                 bands = bands[::-1]
+            elif wrong == 'offset':
+                bands = bands + np.uint16(1000 * (made['date'] == DATES[1]))
             else:
                 bands = bands.swapaxes(0, 1)
             yield {**made, 'bands': np.ascontiguousarray(bands)}
 
-    monkeypatch.setattr(pack, '_acquisitions', spoilt)
+    monkeypatch.setattr(pack_chunks, 'acquisitions_of', spoilt)
     _, _, found = packed(build, tmp_path)
     photo = next(iter(found.photos('train')))
     row = build[0].loc[photo.id.removeprefix('folder:')]
     with pytest.raises(AssertionError):
         check_photo(photo, found.tiles, row)
+
+
+def test_the_truth_test_sees_an_offset_that_was_not_removed(tmp_path, monkeypatch):
+    rows = photos_of(tmp_path / 'photos', 1)
+    monkeypatch.setattr(scenes_offset, 'subtract', lambda values, removed: values)
+    with catalogue.serve(scenes()) as served:
+        made = config(tmp_path / 'photos', served.url)
+        fetched(made, tmp_path / 'out', served)
+    _, _, found = packed((rows, made, tmp_path / 'out'), tmp_path)
+    (photo,) = found.photos('train')
+    with pytest.raises(AssertionError):
+        check_photo(photo, found.tiles, rows.iloc[0])
 
 
 def test_a_finished_pack_is_reused_and_workers_change_nothing(build, tmp_path):
@@ -204,14 +222,14 @@ def test_a_missing_or_other_file_stops_the_pack(build, tmp_path):
 
 
 def test_a_photo_lost_between_staging_and_packing_is_noticed(build, tmp_path, monkeypatch):
-    making = pack.make
+    making = pack_chunks.make
 
     def loses(job, index):
         chunk = making(job, index)
         return chunk._replace(photos=chunk.photos[1:])
 
-    monkeypatch.setattr(pack, 'make', loses)
-    with pytest.raises(InputError, match='expected 12 photos packed or dropped, found 10 and 0'):
+    monkeypatch.setattr(pack_chunks, 'make', loses)
+    with pytest.raises(InputError, match='expected 12 photos packed or dropped, found 11 and 0'):
         packed(build, tmp_path)
 
 
@@ -252,15 +270,17 @@ def test_cities_that_share_a_tile_share_a_split(build):
     rows, made, out = build
     pair.pair(made, out)
     photos = pair.read(out, 'photos')
-    job = pack._job(made, out, photos)
-    ground = job.tiles[0]
+    job = pack.job_of(made, out)
+    ground = pack_chunks.tiles_of(out)[0][0]
     shared = dataclasses.replace(job, fractions=(0.4, 0.3, 0.3))
     row = photos[photos['tile'] == ground.key].iloc[0].to_dict()
     splits = {
-        pack._photo(shared, {**row, 'city_id': city}, ground, 'k')['split'] for city in 'abcdefgh'
+        pack_chunks.photo_of(shared, {**row, 'city_id': city}, ground, 'k')['split']
+        for city in 'abcdefgh'
     }
     other = {
-        pack._photo(shared, row, ground._replace(city=city), 'k')['split'] for city in 'abcdefgh'
+        pack_chunks.photo_of(shared, row, ground._replace(city=city), 'k')['split']
+        for city in 'abcdefgh'
     }
     assert len(splits) == 1 and len(other) > 1
 

@@ -1,7 +1,6 @@
 import io
 import logging
 import math
-import sqlite3
 
 import numpy as np
 import pandas as pd
@@ -354,11 +353,14 @@ def test_a_full_disk_is_one_sentence_and_nothing_half_written(tmp_path, api, mon
 
 
 def test_a_ledger_that_cannot_be_written_is_one_sentence(tmp_path, api, monkeypatch):
-    def settle(*args, **kwargs):
-        raise sqlite3.OperationalError('database or disk is full')
+    opened = ledger.Ledger.__init__
 
-    monkeypatch.setattr(ledger.Ledger, 'settle', settle)
-    with pytest.raises(InputError, match='a ledger cannot be written: database or disk is full'):
+    def full(self, path):
+        opened(self, path)
+        self._db.execute('pragma max_page_count = 1')  # no page more than it has
+
+    monkeypatch.setattr(ledger.Ledger, '__init__', full)
+    with pytest.raises(InputError, match='sqlite: cannot be written: database or disk is full'):
         fetch(api, photo_plans.plan(9), tmp_path)
 
 

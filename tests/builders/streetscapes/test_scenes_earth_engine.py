@@ -2,7 +2,6 @@
 
 import datetime
 import importlib.util
-import os
 
 import numpy as np
 import pytest
@@ -69,7 +68,7 @@ def test_search_select_and_read_work_as_with_files():
         '2020-05-01T10:36:31.000Z', '2020-05-11T10:36:31.000Z',
     ]  # fmt: skip
     found = scenes_select.choose(made, items, TILE, ScenesConfig())
-    assert found['months']['2020-05']['ranking'][0]['date'] == '2020-05-01'
+    assert found['periods']['2020-05']['ranking'][0]['date'] == '2020-05-01'
     mosaic = scenes_mosaic.read(made, items[:1], TILE, np.zeros((0, 10)))
     assert mosaic.offsets == [(0, '')] and mosaic.exact
     x, y = np.meshgrid(500985.0 + 10 * np.arange(50), 5398595.0 - 10 * np.arange(40))
@@ -103,11 +102,3 @@ def test_failures_are_told_apart():
 def test_without_the_package_it_says_what_is_missing():
     with pytest.raises(InputError, match='needs the package earthengine-api'):
         scenes_source.source(ScenesConfig(source='earth_engine'))
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(not os.environ.get('GAIR_JAX_NETWORK'), reason='asks Earth Engine itself')
-def test_earth_engine_itself():
-    made = scenes_source.source(ScenesConfig(source='earth_engine'))
-    items = made.search(TILE.lonlat_box, '2023-06-01', '2023-06-30', 60.0)
-    assert items and made.read(items[0], 'B02', TILE).values.any()

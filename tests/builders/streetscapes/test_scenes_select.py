@@ -15,6 +15,7 @@ from gair_jax.builders.streetscapes import (
 from gair_jax.builders.streetscapes.layouts import Tile
 from gair_jax.builders.streetscapes.ledger import Ledger
 from gair_jax.builders.streetscapes.settings import ScenesConfig
+from gair_jax.config import InputError
 from tests.standins import catalogue
 from tests.standins.scene_files import Scene
 
@@ -50,7 +51,7 @@ def chosen(scenes, where=None, **fields):
 def taken(found):
     return [
         rank['date']
-        for month in found['months'].values()
+        for month in found['periods'].values()
         for rank in month['ranking'][: month['take']]
     ]
 
@@ -69,7 +70,7 @@ def test_the_clearest_over_the_tile_is_first_whatever_the_whole_scene_says():
             scene('2020-05-16', cloud=18),
         ]
     )
-    ranking = found['months']['2020-05']['ranking']
+    ranking = found['periods']['2020-05']['ranking']
     assert [(r['date'][8:], r['cloud']) for r in ranking] == [
         ('16', 0.0),
         ('06', 0.0),
@@ -89,15 +90,33 @@ def test_each_month_has_its_own_and_all_dates_may_be_few():
     clear = [0.1, 0.3, 0.2, 0.0]
     scenes = [scene(d, clouded=clouds(c)) for d, c in zip(days, clear, strict=True)]
     assert taken(chosen(scenes)) == ['2020-04-30', '2020-05-31', '2021-05-15']
-    assert taken(chosen(scenes, per_month=2)) == [days[0], days[2], days[1], days[3]]
+    assert taken(chosen(scenes, per_period=2)) == [days[0], days[2], days[1], days[3]]
     assert taken(chosen(scenes, most_dates=2)) == ['2020-04-30', '2021-05-15']
-    assert taken(chosen(scenes, per_month=2, most_dates=3)) == [days[0], days[2], days[3]]
+    assert taken(chosen(scenes, per_period=2, most_dates=3)) == [days[0], days[2], days[3]]
+
+
+def test_each_season_has_its_own_and_december_is_in_the_next_winter():
+    days = ['2019-12-01', '2020-02-28', '2020-03-01', '2020-05-31', '2020-12-15']
+    clear = [0.1, 0.3, 0.2, 0.0, 0.4]
+    scenes = [scene(d, clouded=clouds(c)) for d, c in zip(days, clear, strict=True)]
+    found = chosen(scenes, period='season')
+    assert {name: [r['date'] for r in p['ranking']] for name, p in found['periods'].items()} == {
+        '2020-DJF': ['2019-12-01', '2020-02-28'],
+        '2020-MAM': ['2020-05-31', '2020-03-01'],
+        '2021-DJF': ['2020-12-15'],
+    }
+    assert taken(found) == ['2019-12-01', '2020-05-31', '2020-12-15']
+
+
+def test_a_period_that_is_none_is_refused_before_anything_is_asked(tmp_path):
+    with pytest.raises(InputError, match='scenes.period: expected month or season'):
+        scenes_select.search(settings(period='week'), [tile()], tmp_path, source=None)
 
 
 def test_of_what_was_processed_anew_the_newest_is_kept():
     scenes = [scene('2020-05-01', baseline=b) for b in ('02.14', '05.00', '04.00')]
     found = chosen(scenes)
-    (rank,) = found['months']['2020-05']['ranking']
+    (rank,) = found['periods']['2020-05']['ranking']
     assert rank['items'] == [scenes[1].id]
     assert found['dropped'] == {s.id: 'older baseline' for s in (scenes[0], scenes[2])}
 
@@ -107,19 +126,19 @@ def test_a_scene_that_lacks_a_part_is_filled_by_the_next_square_of_the_pass():
     west = scene('2020-05-01', seen=(0, middle), mgrs='32UMV')
     east = scene('2020-05-01', left=LEFT + 1000, mgrs='32UNV', time='10:36:35', seen=(middle, 1e7))
     found = chosen([west, east])
-    (rank,) = found['months']['2020-05']['ranking']
+    (rank,) = found['periods']['2020-05']['ranking']
     assert set(rank['items']) == {west.id, east.id} and rank['nodata'] == 0
     # Of another satellite, or hours apart, it is another pass.
     for other in ({'platform': 'sentinel-2b'}, {'time': '12:16:35'}):
         alone = chosen([west, scene('2020-05-01', mgrs='32UNV', seen=(middle, 1e7), **{**other})])
-        assert not alone['months']
+        assert not alone['periods']
         assert {reason.partition(':')[0] for reason in alone['dropped'].values()} == {'nodata'}
 
 
 def test_the_square_with_most_around_the_tile_is_read_alone():
     wide = scene('2020-05-01', mgrs='32UNV')  # by name it would be second
     narrow = scene('2020-05-01', left=LEFT + 980, mgrs='32UMV')
-    (rank,) = chosen([narrow, wide])['months']['2020-05']['ranking']
+    (rank,) = chosen([narrow, wide])['periods']['2020-05']['ranking']
     assert rank['items'] == [wide.id]
 
 
@@ -127,7 +146,7 @@ def test_nodata_has_a_limit():
     # 40 pixels wide: 1 column of 10 m is 2.5 %, and the classification has columns of 20 m.
     part = scene('2020-05-01', seen=(LEFT + 1020, 1e7))
     found = chosen([part])
-    assert not found['months'] and found['dropped'] == {part.id: 'nodata: 5.0% of the tile'}
+    assert not found['periods'] and found['dropped'] == {part.id: 'nodata: 5.0% of the tile'}
     assert taken(chosen([part], most_nodata=0.05)) == ['2020-05-01']
 
 
@@ -143,7 +162,7 @@ def test_a_date_is_taken_once():
         scene('2020-06-20', time='08:00:00', clouded=clouds(0.5)),
         scene('2020-06-20', time='09:40:00'),
     ]
-    found = chosen(scenes, per_month=2)
+    found = chosen(scenes, per_period=2)
     assert taken(found) == ['2020-06-20'] and found['dropped'] == {scenes[0].id: 'same date'}
 
 
@@ -156,9 +175,9 @@ def test_the_grid_of_the_tile_is_preferred_and_one_pass_has_one():
     )
     place = tile(left=where.left + 2400, top=where.top - 2400)
     found = chosen([own, other], place)
-    assert found['months']['2020-05']['ranking'][0]['items'] == [own.id]
+    assert found['periods']['2020-05']['ranking'][0]['items'] == [own.id]
     assert found['dropped'] == {other.id: 'other zone'}
-    assert chosen([other], place)['months']['2020-05']['ranking'][0]['items'] == [other.id]
+    assert chosen([other], place)['periods']['2020-05']['ranking'][0]['items'] == [other.id]
 
 
 @pytest.mark.parametrize(('mgrs', 'crs'), [('32TQU', 'EPSG:32632'), ('01MAA', 'EPSG:32701')])
