@@ -137,7 +137,7 @@ def _scenes(stage: str, work: Callable) -> Callable[[Job], Done]:
 
 
 def _photos(job: Job) -> Done:
-    rows = plan_files.photos(job.out)
+    rows = plan_files.photos(job.out, (*photos_fetch.COLUMNS, 'uuid'))
     found = photos_fetch.fetch(job.settings, rows, job.out, job.worker, job.workers)
     said = _listed(found.counts)
     if found.reasons:

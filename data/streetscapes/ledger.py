@@ -15,6 +15,7 @@ import json
 import operator
 import pathlib
 import sqlite3
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType, TracebackType
 from typing import Any, NamedTuple, Self, TextIO
@@ -176,6 +177,11 @@ class Ledger:
         ).fetchall():
             yield from map(_entry, rows)
             last = rows[-1][0]
+
+    def states(self) -> Iterator[tuple[str, str]]:
+        """(key, state) of all entries, by key."""
+        for key, state in self._db.execute('select key, state from entries order by key'):
+            yield key, sys.intern(state)
 
     def counts(self) -> dict[str, int]:
         """Number of keys by state, of all states."""

@@ -50,9 +50,11 @@ class Cities:
         name = photos['city_id'].astype(str)
         name = name.where(name != '', photos['city'].astype(str))
         reserved = name.isin(name[photos['reserve']].unique())
-        name = ('city:' + name).where(reserved, photos['key'])
-        mine = name.map(lambda text: keys.worker_of(text, workers) == worker).astype(bool)
-        rows = photos[mine].assign(name=name[mine])
+        share = ('city:' + name).where(reserved, photos['key'])
+        mine = share.map(lambda text: keys.worker_of(text, workers) == worker).astype(bool)
+        rows = photos.loc[mine, ['key', 'order', 'reserve']]
+        # Photos that nothing could replace are one list, whatever their cities.
+        rows = rows.assign(name=share.where(reserved, '')[mine])
         rows = rows.sort_values(['name', 'reserve', 'order', 'key'])
         columns = zip(rows['name'], rows['key'], rows['reserve'], strict=True)
         self._of: dict[str, _City] = {}

@@ -16,7 +16,14 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from gair_jax.builders.streetscapes import keys, ledger, photos_files, photos_make, photos_requests
+from gair_jax.builders.streetscapes import (
+    keys,
+    ledger,
+    photos_files,
+    photos_make,
+    photos_requests,
+    tally,
+)
 from gair_jax.builders.streetscapes.photos_cities import Cities
 from gair_jax.builders.streetscapes.photos_loop import Loop
 from gair_jax.builders.streetscapes.photos_mapillary import WIDTHS
@@ -89,7 +96,7 @@ def fetch(
         if rows.empty:  # a plan of drawn places
             return Report(book.counts(), {}, '')
         photos_files.remove_from(out, book, removed)
-        known = {entry.key: entry.state for entry in ledger.merged(photos_files.ledgers(out))}
+        known = tally.states(photos_files.ledgers(out))
         share = Share(Cities(rows, worker, workers), book, out, known, removed)
         jitter = f'{how.seed}:{worker}'
         stopped = asyncio.run(_run(config, rows, out, how, share, jitter))

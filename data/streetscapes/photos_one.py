@@ -40,12 +40,14 @@ class Photos:
         """
         self._client, self._config, self._out, self._how = client, config, out, how
         self._folder = Folder(client, config.folder, rows)
-        columns = (rows[name] for name in photos_make.Planned._fields)
-        self._planned = {row[0]: photos_make.Planned(*row) for row in zip(*columns, strict=True)}
+        # Columns and their index, not a million tuples.
+        self._at = pd.Index(rows['key'].to_numpy(object))
+        self._columns = [rows[name].array for name in photos_make.Planned._fields]
 
     async def outcome(self, key: str) -> Outcome:
         """Fetches a photo; AbandonedError if a signal came first, InputError if none can be had."""
-        photo = self._planned[key]
+        at = self._at.get_loc(key)
+        photo = photos_make.Planned(*(column[at] for column in self._columns))
         source, name = self._source_of(photo)
         try:
             facts, image = await photos_source.take(source, name)

@@ -13,7 +13,7 @@ import hashlib
 import json
 import os
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pandas as pd
@@ -65,13 +65,13 @@ DROPPED = pa.schema({'row': pa.int64(), 'key': pa.string(), 'reason': pa.string(
 _CHUNK = 1 << 22  # bytes of a file that are hashed at a time
 
 
-def photos(out: pathlib.Path) -> pd.DataFrame:
-    """The photos of a plan (`PHOTOS`), by city in the order of taking.
+def photos(out: pathlib.Path, columns: Sequence[str] = ()) -> pd.DataFrame:
+    """The photos of a plan (`PHOTOS`), or some of their columns, by city in the order of taking.
 
     Raises:
       InputError: there is no whole plan.
     """
-    return _read(out, 'photos').to_pandas()
+    return _read(out, 'photos', columns).to_pandas()
 
 
 def tiles(out: pathlib.Path) -> dict[str, Tile]:
@@ -194,11 +194,11 @@ def _there(out: pathlib.Path) -> pathlib.Path:
     return path
 
 
-def _read(out: pathlib.Path, name: str) -> pa.Table:
+def _read(out: pathlib.Path, name: str, columns: Sequence[str] = ()) -> pa.Table:
     _there(out)
     path = out / FOLDER / f'{name}.parquet'
     try:
-        return pa.parquet.read_table(path)
+        return pa.parquet.read_table(path, columns=list(columns) or None)
     except (OSError, pa.ArrowException) as error:
         raise InputError(f'{path}: cannot be read: {error}.') from error
 

@@ -79,6 +79,17 @@ def of(out: pathlib.Path, stage: str) -> Tally:
     return Tally(states, reasons, size, dict(spent), rate, left)
 
 
+def states(found: list[pathlib.Path]) -> dict[str, str]:
+    """What ledgers say of each key, a final state before any other."""
+    said: dict[str, str] = {}
+    for path in found:
+        with Ledger(path) as book:
+            for key, state in book.states():
+                if said.get(key) not in FINAL:
+                    said[key] = state
+    return said
+
+
 def _entries(found: list[pathlib.Path]) -> tuple[dict[str, int], dict[tuple[str, str], int], int]:
     states, reasons, size = collections.Counter[str](), collections.Counter[tuple[str, str]](), 0
     with contextlib.closing(sqlite3.connect(':memory:', isolation_level=None)) as db:

@@ -152,6 +152,8 @@ def settled(folder, dates, with_files):
     out = _out(folder)
     days = [f'20{17 + n // 12}-{n % 12 + 1:02}-10' for n in range(dates)]
     tiles = plan_files.tiles(out).values()
+    for stage, said in (('search', {}), ('select', {'dates': dates})):
+        _insert(out, stage, ((tile.key, '', 0, json.dumps(said)) for tile in tiles))
     _insert(out, scenes_fetch.STAGE, (_scene(out, t, d, with_files) for t in tiles for d in days))
     rows = plan_files.photos(out)[['key', 'orig_id']].itertuples(index=False)
     _insert(out, photos_files.STAGE, (_photo(out, *row, with_files) for row in rows))

@@ -3,6 +3,7 @@
 import dataclasses
 import io
 import math
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -252,7 +253,7 @@ def test_what_is_not_settled_is_not_paired(tmp_path):
     with catalogue.serve(scenes()) as served:
         made = config(tmp_path / 'photos', served.url)
         plan.plan(made, tmp_path / 'out')
-        with pytest.raises(InputError, match='the stage fetch-scenes has not run'):
+        with pytest.raises(InputError, match='the stage search has not run'):
             pair.pair(made, tmp_path / 'out')
         fetched(made, tmp_path / 'out', served)
     path = scenes_run.ledger_path(tmp_path / 'out', photos_files.STAGE, 0)
@@ -285,13 +286,33 @@ def test_cities_that_share_a_tile_share_a_split(build):
     assert len(splits) == 1 and len(other) > 1
 
 
-def test_photos_without_a_scene_or_outside_are_dropped_with_a_reason(build, tmp_path, monkeypatch):
+def test_photos_without_a_scene_or_outside_are_dropped_with_a_reason(build):
+    _, _, out = build
+    tiles = plan_files.tiles(out)
+    tile = next(tile for tile in tiles.values() if tile.city == 'paris')
+    planned = pd.DataFrame(
+        [{'lon': 2.3522, 'lat': 48.8566, 'tile': tile.key}, {'lon': 2.5, 'lat': 48.8566,
+         'tile': tile.key}, {'lon': 2.3522, 'lat': 48.8566, 'tile': 'elsewhere'}]
+    )  # fmt: skip
+    found = pair._placed(planned, tiles, {tile.key}, TilesConfig())
+    assert found['reason'].tolist() == ['', pair.OUTSIDE, pair.NO_SCENE]
+
+
+def test_a_worker_that_never_ran_is_missed(build, tmp_path):
+    """Its ledger is not there, and nothing else says so."""
     _, made, out = build
-    tile = next(tile for tile in plan_files.tiles(out).values() if tile.city == 'paris')
-    planned = {'lon': 2.3522, 'lat': 48.8566, 'tile': tile.key}
-    assert pair._reason(planned, tile, {tile.key}) == ''
-    assert pair._reason(planned, tile, set()) == pair.NO_SCENE
-    assert pair._reason({**planned, 'lon': 2.5}, tile, {tile.key}) == pair.OUTSIDE
+    for stage, words in (
+        ('search', '1 of 2 were never asked for, as paris'),
+        ('select', '1 of 2 were never asked for, as paris'),
+        ('fetch-scenes', '1 of 2 were never asked for, as paris'),
+        ('fetch-photos', '1 of 12 were never asked for, as folder:p7'),
+    ):
+        copy = tmp_path / stage
+        shutil.copytree(out, copy)
+        with ledger.Ledger(scenes_run.ledger_path(copy, stage, 0)) as book:
+            book._db.execute("delete from entries where key like 'paris%' or key = 'folder:p7'")
+        with pytest.raises(InputError, match=f'{stage}: {words}.*: a worker has not run'):
+            pair.pair(made, copy)
 
 
 def tile(side=320):
