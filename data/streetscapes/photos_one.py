@@ -40,13 +40,13 @@ class Photos:
         """
         self._client, self._config, self._out, self._how = client, config, out, how
         self._folder = Folder(client, config.folder, rows)
-        # Columns and their index, not a million tuples.
-        self._at = pd.Index(rows['key'].to_numpy(object))
+        # Columns, not a million tuples.
+        self._at = {key: number for number, key in enumerate(rows['key'])}
         self._columns = [rows[name].array for name in photos_make.Planned._fields]
 
     async def outcome(self, key: str) -> Outcome:
         """Fetches a photo; AbandonedError if a signal came first, InputError if none can be had."""
-        at = self._at.get_loc(key)
+        at = self._at[key]
         photo = photos_make.Planned(*(column[at] for column in self._columns))
         source, name = self._source_of(photo)
         try:

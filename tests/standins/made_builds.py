@@ -101,7 +101,8 @@ def fetched(folder, url, rate, width):
     made = settings(folder, url, rate)
     made.photos.width = width
     photos_requests.FIRST_WAIT = 0.05
-    return photos_fetch.fetch(made, plan_files.photos(_out(folder)), _out(folder)).counts
+    rows = plan_files.photos(_out(folder), (*photos_fetch.COLUMNS, 'uuid'))
+    return photos_fetch.fetch(made, rows, _out(folder)).counts
 
 
 def plan_photos(folder, count):
