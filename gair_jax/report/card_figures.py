@@ -42,10 +42,10 @@ def draw_map(records: pd.DataFrame, path: pathlib.Path) -> None:
 
 def _city(axes: Axes, records: pd.DataFrame, city: str) -> None:
     lat = float(records['lat'].mean())
-    axes.scatter(records['lon'], records['lat'], s=5, color=COLOUR, alpha=0.6, linewidths=0)
+    axes.scatter(records['lon'], records['lat'], s=8, color=COLOUR, alpha=0.8, linewidths=0)
     # A name may hold what matplotlib takes for mathematics.
     axes.set_title(f'{city}: {len(records):,}', fontsize=9, parse_math=False)
-    axes.set_aspect(1 / max(np.cos(np.radians(lat)), 0.1), adjustable='datalim')
+    axes.set_aspect(1 / max(np.cos(np.radians(lat)), 0.1))
     axes.tick_params(labelsize=6)
     axes.ticklabel_format(useOffset=False)
     axes.locator_params(nbins=3)

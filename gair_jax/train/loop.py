@@ -174,6 +174,8 @@ class _Run:
             f'{parameter_count(state.params) / 1e6:.1f} M parameters, '
             f'{self.data.examples} examples, {self.steps} steps of {self.config.batch}.'
         )
+        if (split := self.config.data.eval_split) not in self.data.splits:
+            self.say(f'The data set has no split {split}: no validation.')
         return state
 
     def go(self, state: TrainState, stop: list[str]) -> Result:

@@ -30,6 +30,7 @@ ASKS = {
 }
 # Where kills are: a stage's request, or a file's name; and between which numbers N is drawn.
 KILLS = (
+    ('plan/', 1, 4),
     ('search', 1, 2),
     ('search/', 1, 2),
     ('select', 2, 6),
@@ -43,6 +44,7 @@ KILLS = (
     ('pair/', 1, 3),
     ('staging/', 1, 2),
     ('default_', 1, 2),
+    ('default_card', 1, 3),
 )
 SCENE_KILLS = sum(where in ('fetch-scenes', 'scenes/') for where, *_ in KILLS)
 PHOTO_KILLS = sum(where in ('fetch-photos', 'photos/') for where, *_ in KILLS)
