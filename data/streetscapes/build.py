@@ -116,7 +116,8 @@ def _busy(stage: str) -> contextlib.AbstractContextManager[object]:
 
 def forecast(job: Job) -> str:
     """Plans, and says what the rest costs at most, beside what was spent already."""
-    counts = plan.plan(job.settings, job.out)
+    with _busy('plan'):
+        counts = plan.plan(job.settings, job.out)
     return f'{_listed(counts)}; {costs.text(job.settings, job.out, job.data_dir)}'
 
 

@@ -24,7 +24,7 @@ from gair_jax.builders.streetscapes import (
 )
 from gair_jax.config import InputError
 
-KEPT, DROPPED, FAILED = 'kept', 'dropped', 'failed'
+KEPT, DROPPED = 'kept', 'dropped'
 COLUMNS = ('row', 'key', 'outcome', 'reason')
 OF_RECORD = ('source', 'orig_id', 'page', 'creator', 'captured_at', 'fetched_at')
 STANDS_BY = f'{choose.NOT_WANTED}: stands by, and was not needed'
@@ -43,10 +43,8 @@ def of_rows(out: pathlib.Path, packed: Set[str], removed: frozenset[str]) -> pd.
     """
     left_out = plan_files.dropped(out).assign(outcome=DROPPED)
     photos = plan_files.photos(out)[['row', 'key', 'reserve', 'source']]
-    ends = {
-        key: (KEPT, '') if state == KEPT else (state, reason)
-        for key, (state, reason) in _settled(out).items()
-    }
+    entries = ledger.merged(photos_files.ledgers(out))
+    ends = {entry.key: (entry.state, entry.reason) for entry in entries}
     ends |= {key: (KEPT, '') for key in photos['key'][photos['source'] == keys.PLACE]}
     ends |= {row.key: (DROPPED, row.reason) for row in pair.read(out, 'dropped').itertuples()}
     ends |= _unpacked(out, packed, removed)
@@ -103,11 +101,6 @@ def _scene(record: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _settled(out: pathlib.Path) -> dict[str, tuple[str, str]]:
-    entries = ledger.merged(photos_files.ledgers(out))
-    return {entry.key: (entry.state, entry.reason) for entry in entries}
-
-
 def _unpacked(
     out: pathlib.Path, packed: Set[str], removed: frozenset[str]
 ) -> dict[str, tuple[str, str]]:
@@ -131,9 +124,9 @@ def _end(row: Any, ends: Mapping[str, tuple[str, str]]) -> tuple[int, str, str, 
     return row.row, row.key, outcome, reason
 
 
-def _origins(out: pathlib.Path, keys: Set[str]) -> Iterator[tuple[str, ...]]:
+def _origins(out: pathlib.Path, wanted: Set[str]) -> Iterator[tuple[str, ...]]:
     for entry in ledger.merged(photos_files.ledgers(out)):
-        if entry.key in keys:
+        if entry.key in wanted:
             record = entry.record
             origin = (str(record.get(name) or '') for name in OF_RECORD)
             yield entry.key, *origin, json.dumps(record['transform'], sort_keys=True)

@@ -39,7 +39,7 @@ class Files:
                 logging.getLogger(name).setLevel(logging.CRITICAL + 1)
 
     def read(self, href: str, tile: Tile) -> Reading:
-        """One band on the grid of a tile, see `SceneSource.read`."""
+        """One band on the grid of a tile, see `Reader.read`."""
         signatures = broken = 0
         while True:
             address, options = self._signer.signed(href), environment(self._delay)

@@ -69,7 +69,7 @@ class EarthEngineSource:
         return sorted(kept, key=lambda item: (item.datetime, item.id))
 
     def read(self, item: Item, band: str, tile: Tile) -> Reading:
-        """See `SceneSource.read`."""
+        """See `Reader.read`."""
         request = {
             'asset': f'{item.collection}/{item.id}',
             'band': NAMES[band],

@@ -9,6 +9,7 @@ import concurrent.futures
 import functools
 import itertools
 import pathlib
+import threading
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -23,6 +24,8 @@ from gair_jax.builders.streetscapes.scenes_run import Outcome, Ran
 from gair_jax.builders.streetscapes.scenes_source import (
     SCL,
     Item,
+    Reader,
+    Reading,
     SceneSource,
     SourceError,
     UnreadableError,
@@ -114,15 +117,17 @@ def select(
     mine = _mine(settings, tiles, worker, workers)
 
     def work(key: str) -> Outcome:
+        counted = _Counted(source)
         try:
-            found = choose(source, searched(out, key), mine[key], settings)
+            found = choose(counted, searched(out, key), mine[key], settings)
         except SourceError as error:
             return scenes_run.without('failed', f'classification: {error}')
         if not found['periods']:
             kinds = sorted({reason.partition(': ')[0] for reason in found['dropped'].values()})
             return scenes_run.without('dropped', f'no usable scene: {", ".join(kinds)}')
         scenes_run.write(select_path(out, key), found)
-        return scenes_run.kept({'dates': sum(p['take'] for p in found['periods'].values())})
+        dates = sum(period['take'] for period in found['periods'].values())
+        return scenes_run.kept({'dates': dates}, fetched=counted.fetched)
 
     with Ledger(scenes_run.ledger_path(out, 'select', worker)) as ledger:
         ledger.add(key for key in mine if search_path(out, key).exists())
@@ -130,9 +135,21 @@ def select(
         return scenes_run.run(ledger, ledger.todo(), work, title='Select', shown=shown)
 
 
-def choose(
-    source: SceneSource, items: list[Item], tile: Tile, settings: ScenesConfig
-) -> dict[str, Any]:
+class _Counted:
+    """What is read of a source, and the bytes that this took; threads may share it."""
+
+    def __init__(self, source: Reader) -> None:
+        self._source, self._lock, self.fetched = source, threading.Lock(), 0
+
+    def read(self, item: Item, band: str, tile: Tile) -> Reading:
+        """See `Reader.read`."""
+        found = self._source.read(item, band, tile)
+        with self._lock:
+            self.fetched += found.fetched
+        return found
+
+
+def choose(source: Reader, items: list[Item], tile: Tile, settings: ScenesConfig) -> dict[str, Any]:
     """`periods` and `dropped` of one tile, see `select`; SourceError if a file did not answer."""
     found, dropped = scenes_passes.passes(items, tile)
     look = functools.partial(_look, source, tile, settings.most_nodata)
@@ -183,7 +200,7 @@ def _mine(
     return {t.key: t for t in tiles if keys.worker_of(t.key, workers) == worker}
 
 
-def _look(source: SceneSource, tile: Tile, most_nodata: float, one: Pass) -> tuple[Ranked, str]:
+def _look(source: Reader, tile: Tile, most_nodata: float, one: Pass) -> tuple[Ranked, str]:
     """A pass as ranked, and why it cannot be used, '' where it can."""
     scl, used = np.zeros((tile.height, tile.width), np.uint8), list[str]()
     empty = Ranked(one.date, used, 1.0, 1.0, one.items[0].cloud)

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import UInt
 
 from gair_jax import sensors
+from gair_jax.builders.streetscapes import periods
 from gair_jax.builders.streetscapes.layouts import Tile
 from gair_jax.builders.streetscapes.settings import ScenesConfig
 from gair_jax.config import InputError
@@ -74,7 +75,19 @@ class Reading(NamedTuple):
     fetched: int
 
 
-class SceneSource(Protocol):
+class Reader(Protocol):
+    """Where pixels of scenes come from."""
+
+    def read(self, item: Item, band: str, tile: Tile) -> Reading:
+        """One band, or 'SCL', on the grid of a tile.
+
+        Raises:
+          SourceError: the store did not answer.
+          UnreadableError: the file is not there, or broken.
+        """
+
+
+class SceneSource(Reader, Protocol):
     """Where scenes come from.
 
     requests: to the catalogue, so far.
@@ -95,14 +108,6 @@ class SceneSource(Protocol):
 
         Raises:
           SourceError: the catalogue did not answer in full.
-        """
-
-    def read(self, item: Item, band: str, tile: Tile) -> Reading:
-        """One band, or 'SCL', on the grid of a tile.
-
-        Raises:
-          SourceError: the store did not answer.
-          UnreadableError: the file is not there, or broken.
         """
 
 
@@ -128,6 +133,7 @@ def check(settings: ScenesConfig) -> None:
         raise InputError(
             f'scenes.source: expected {" or ".join(SOURCES)}, found {settings.source!r}.'
         )
+    periods.check(settings.period)
     first, last = day('start', settings.start), day('end', settings.end)
     expected = (
         (first <= last, 'end', f'{first} or later'),

@@ -98,7 +98,7 @@ class StacSource:
         return sorted(found.values(), key=lambda item: (item.datetime, item.id))
 
     def read(self, item: Item, band: str, tile: Tile) -> Reading:
-        """See `SceneSource.read`."""
+        """See `Reader.read`."""
         if band not in item.hrefs:
             raise UnreadableError(f'no file of band {band}')
         return self._files.read(item.hrefs[band], tile)

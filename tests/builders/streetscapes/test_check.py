@@ -106,6 +106,8 @@ def test_what_was_spent_is_what_was_served(build):
     # GDAL reads 32 KB at the head of a file, in which there may be blocks already.
     files = len({path for _, path, *_ in scenes.log if '/cog/' in path})
     assert parts - files * 32768 <= found['scenes'].fetched <= parts
+    classes = sum(size for _, path, _, size in scenes.log if path.endswith('/SCL.tif'))
+    assert 0 < tally.of(folder / 'out', 'select').spent['fetched'] <= classes
     stored = sum(path.stat().st_size for path in (folder / 'out/photos').rglob('*.jpg'))
     assert found['photos'].disk == stored
 
