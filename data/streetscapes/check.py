@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 import rasterio
+import rasterio.errors
 
 import gair_jax
 from gair_jax.builders import catalogue
@@ -105,7 +106,8 @@ def check(settings: StreetscapesConfig, out: pathlib.Path, data_dir: pathlib.Pat
 
 def _records(source: store.Store, out: pathlib.Path) -> tuple[dict[str, str], list[str]]:
     """Split of each record by id, and what is wrong with records against their pairs."""
-    pairs = {row.id: row for row in pair.read(out, 'photos').itertuples(index=False)}
+    rows = pair.read(out, 'photos', ('id', 'sha256', 'lon', 'lat'))
+    pairs = {row.id: row for row in rows.itertuples(index=False)}
     splits, faults = dict[str, str](), _Faults()
     for split in source.splits:
         records = source.photos(split)
@@ -134,6 +136,9 @@ def _tiles(source: store.Store, settings: StreetscapesConfig, out: pathlib.Path)
     for index in catalogue.counted(len(source.tiles), 'Places of tiles'):
         example = source.tiles.example(index, ('id', 'date', 'bounds'))
         name, date = example['id'].decode(), example['date'].decode()
+        if not _is_planned(name, tiles):
+            faults.note('is of a tile that was not planned', name, True)
+            continue
         tile, part = _part(name, tiles, settings)
         faults.note('is of a date that was not fetched', name, (tile.key, date) not in files)
         expected = list(chips.bounds_of(part, tile))
@@ -145,11 +150,20 @@ def _tiles(source: store.Store, settings: StreetscapesConfig, out: pathlib.Path)
         record = source.tiles[index]
         tile, part = _part(record.id, tiles, settings)
         window = ((part.row, part.row + part.height), (part.column, part.column + part.width))
-        with rasterio.open(out / files[tile.key, record.date]) as raster:
-            values = raster.read(window=window)
+        path = out / files[tile.key, record.date]
+        try:
+            with rasterio.open(path) as raster:
+                values = raster.read(window=window)
+        except rasterio.errors.RasterioError as error:
+            raise InputError(f'{path}: cannot be read: {error}; fetch it again.') from error
         other = not np.array_equal(np.moveaxis(values, 0, -1), record.bands)
         faults.note('holds other pixels than its file', record.id, other)
     return faults.sentences()
+
+
+def _is_planned(name: str, tiles: Mapping[str, Tile]) -> bool:
+    """Whether the id of an acquisition names a tile of the plan."""
+    return name.rsplit('/', 2)[0] in tiles
 
 
 def _part(

@@ -42,7 +42,7 @@ def of_rows(out: pathlib.Path, packed: Set[str], removed: frozenset[str]) -> pd.
       InputError: a planned photo was never settled, so that the build is not done.
     """
     left_out = plan_files.dropped(out).assign(outcome=DROPPED)
-    photos = plan_files.photos(out)[['row', 'key', 'reserve', 'source']]
+    photos = plan_files.photos(out, ('row', 'key', 'reserve', 'source'))
     entries = ledger.merged(photos_files.ledgers(out))
     ends = {entry.key: (entry.state, entry.reason) for entry in entries}
     ends |= {key: (KEPT, '') for key in photos['key'][photos['source'] == keys.PLACE]}
@@ -63,10 +63,10 @@ def attribution(out: pathlib.Path, splits: Mapping[str, str]) -> pd.DataFrame:
       out: folder of a build that is packed.
       splits: split of each record of the prepared set, by id.
     """
-    pairs = pair.read(out, 'photos')
+    columns = ('id', 'key', 'lon', 'lat', 'heading', 'date', 'city_id', 'tile', 'sha256', 'licence')
+    pairs = pair.read(out, 'photos', columns)
     pairs = pairs[pairs['id'].isin(splits.keys())]
-    columns = ['id', 'key', 'lon', 'lat', 'heading', 'date', 'city_id', 'tile', 'sha256', 'licence']
-    rows = pairs[columns].assign(split=pairs['id'].map(splits))
+    rows = pairs.assign(split=pairs['id'].map(splits))
     origins = pd.DataFrame(
         _origins(out, set(pairs['key'])), columns=['key', *OF_RECORD, 'transform']
     )
@@ -105,7 +105,7 @@ def _unpacked(
     out: pathlib.Path, packed: Set[str], removed: frozenset[str]
 ) -> dict[str, tuple[str, str]]:
     """Photos that were paired and of which no view is packed, and why."""
-    pairs = pair.read(out, 'photos')
+    pairs = pair.read(out, 'photos', ('id', 'key'))
     there = set(pairs['key'][pairs['id'].isin(packed)])
     return {
         key: (

@@ -68,7 +68,8 @@ def draw_histograms(records: pd.DataFrame, scenes: pd.DataFrame, path: pathlib.P
     months = scenes['date'].str[5:7].astype(int).value_counts().reindex(range(1, 13), fill_value=0)
     panels[3].bar(range(12), months.to_numpy(), color=COLOUR, tick_label=MONTHS)
     _named(panels[3], 'month of a tile date', 'tile dates', known=len(scenes))
-    years = records.loc[records['date'] != '', 'date'].str[:4].astype(int).value_counts()
+    # Of a date that a service gives in another form no year is known.
+    years = pd.to_numeric(records['date'].str[:4], errors='coerce').dropna().value_counts()
     panels[4].bar(years.index.to_numpy(), years.to_numpy(), color=COLOUR)
     panels[4].xaxis.set_major_locator(MaxNLocator(integer=True))
     _named(panels[4], 'year of a photo', 'photos', known=len(years))

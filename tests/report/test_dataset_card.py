@@ -25,7 +25,7 @@ def folder(tmp_path):
         {
             'lon': rng.uniform(2, 2.01, count), 'lat': rng.uniform(48, 48.01, count),
             'heading': np.where(np.arange(count) % 2, 90.0, np.nan), 'city_id': cities,
-            'date': ['2019-05-01' if k % 2 else '' for k in range(count)],
+            'date': [('', '2019-05-01', 'May 2019')[k % 3] for k in range(count)],
             'creator': np.where(np.arange(count) % 3 == 0, EVIL, 'ann $x$'),
         }
     ).to_parquet(tmp_path / 'attribution.parquet')  # fmt: skip

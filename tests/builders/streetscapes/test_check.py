@@ -14,7 +14,8 @@ import rasterio
 from gair_jax import cli
 from gair_jax.builders.streetscapes import check, costs, outcomes, pair, plan_files, tally
 from gair_jax.builders.streetscapes.settings import StreetscapesConfig
-from gair_jax.config import InputError
+from gair_jax.config import DataConfig, InputError
+from gair_jax.input import store
 from tests.builders.streetscapes import whole
 from tests.standins import catalogue, photo_api
 
@@ -173,6 +174,21 @@ def test_what_is_wrong_is_said(build, copied, spoil, words):
     spoil(copied)
     found = checked(build, copied)
     assert [fault for fault in found.faults if re.search(words, fault)], found.faults
+
+
+def test_an_acquisition_of_another_plan_is_told(build, copied):
+    path = copied / 'out/plan/tiles.parquet'
+    pd.read_parquet(path).iloc[1:].to_parquet(path)
+    data = DataConfig(dir=str(copied / 'prepared'), name='streetscapes', variant='default')
+    faults = check._tiles(store.Store(data), settings(build), copied / 'out')
+    assert len(faults) == 1 and 'is of a tile that was not planned' in faults[0]
+
+
+def test_a_scene_that_is_not_there_any_more_is_one_sentence(build, copied):
+    for path in (copied / 'out/scenes').rglob('*.tif'):
+        path.unlink()
+    with pytest.raises(InputError, match=r'scenes/.*tif: cannot be read: .*; fetch it again'):
+        checked(build, copied)
 
 
 def test_a_fault_is_exit_code_1_and_stands_on_the_card(build, copied, capsys):
